@@ -1,0 +1,247 @@
+//! An environment: what the names in a drill stand for. Pure: nothing here touches a target.
+//!
+//! As in [`crate::drill`], the types have the shape of the file and `decode` builds them by hand.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use blackstart_lab::{
+    control::Resource,
+    stack::{DurationText, Stack},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::drill::Located;
+
+/// One environment file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Environment {
+    /// The name that drills refer to.
+    pub name: String,
+    /// What it is, in a sentence for the report.
+    pub about: String,
+    /// How many times as fast as the wall's clock the architecture's time runs. 1 except in the lab.
+    pub speed: f64,
+    /// What users ask for.
+    pub service: Service,
+    /// Who may answer, the preferred one first.
+    pub tiers: Vec<Tier>,
+    /// How the service is looked at.
+    pub probes: Vec<Located<Probe>>,
+    /// The system's own view of itself.
+    pub observers: Vec<Observer>,
+    /// What faults can be applied to, by name.
+    pub targets: BTreeMap<String, Target>,
+    /// What the lab stands in for. Required if a target is bound to the lab.
+    pub stack: Option<Stack>,
+    /// The file it came from.
+    pub file: PathBuf,
+    /// The text of the file as it was read, before `${NAME}` was filled in, so that no secret is in the copy that a run keeps.
+    pub text: String,
+}
+
+/// What users ask for.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Service {
+    /// The URL that users type, for example `https://www.petclinic.test/petclinic/`.
+    pub url: String,
+    /// The requests that probes send, by name. `read` is there unless given: GET of `url`, answered 200.
+    pub requests: BTreeMap<String, Request>,
+}
+
+/// A request and the answer that counts as good.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Request {
+    /// The method. Default `GET`.
+    pub method: String,
+    /// The path and query. Default: those of the service's URL.
+    pub path: String,
+    /// Header lines to send besides Host and User-Agent.
+    pub headers: BTreeMap<String, String>,
+    /// Form fields to send; `{sequence}` in a value is replaced by the number of the sample and `{run}` by the name of the run.
+    pub form: BTreeMap<String, String>,
+    /// The status codes that count as good. Default `[200]`.
+    pub good_status: Vec<u16>,
+    /// Whether the request changes data. Default: what the method says.
+    pub writes: bool,
+}
+
+/// One rung of the service.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tier {
+    /// The name that drills use. `down` and `*` are reserved.
+    pub name: String,
+    /// What it is, in a few words for the report.
+    pub about: String,
+    /// How an answer shows that it came from here. All that is given must hold.
+    pub recognise: Recognise,
+}
+
+/// How an answer shows which tier it came from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Recognise {
+    /// A response header.
+    pub header: Option<HeaderMatch>,
+    /// Text in the first 64 KiB of the body.
+    pub body: Option<String>,
+    /// A name in the certificate that was presented.
+    pub certificate: Option<String>,
+    /// Text in the DNS answer (a canonical name or an address), which is how DNS probes tell tiers apart. Where two tiers share an
+    /// answer, it is shown as the first of them.
+    pub dns: Option<String>,
+}
+
+/// A header and what its value contains.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct HeaderMatch {
+    /// The header's name.
+    pub name: String,
+    /// The text its value contains. Case counts.
+    pub contains: String,
+}
+
+/// One way of looking.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probe {
+    /// Sends a request as a user's client would.
+    Http(HttpProbe),
+    /// Asks a name server.
+    Dns(DnsProbe),
+}
+
+/// A probe that sends a request.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct HttpProbe {
+    /// The name that drills and reports use.
+    pub name: String,
+    /// The request to send, by name. Default `read`.
+    pub request: String,
+    /// Asks this host instead of the service's own, for example the standby under its own name.
+    pub host: Option<String>,
+    /// The tier that this probe reaches while all is well, if that is not the one that serves users: then the probe watches a standby,
+    /// takes no part in the users' path and times, and its failures are reported as a dead standby.
+    pub standby: Option<String>,
+    /// A new connection for every sample, or one that is kept as long as it lasts. Default `new`.
+    pub connection: Connection,
+    /// From one sample to the next. Default `1s`.
+    #[schemars(with = "DurationText")]
+    pub every: Duration,
+    /// How long a sample may take before it is given up. Default `2s`.
+    #[schemars(with = "DurationText")]
+    pub timeout: Duration,
+    /// How long a good answer may take. Default `800ms`: below the second after which a lost SYN is sent again.
+    #[schemars(with = "DurationText")]
+    pub good_within: Duration,
+}
+
+/// What becomes of a probe's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connection {
+    /// Every sample opens its own: what a user sees who comes now.
+    #[default]
+    New,
+    /// Kept while it lasts: what a client with a connection pool sees.
+    KeepAlive,
+}
+
+/// A probe that asks a name server.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct DnsProbe {
+    /// The name that drills and reports use.
+    pub name: String,
+    /// The name asked for. Default: the host of the service's URL.
+    pub query: String,
+    /// Whom to ask: `authority` and `resolver` are the lab's; otherwise an address, `192.0.2.53` or `192.0.2.53:5353`.
+    pub server: String,
+    /// How to look. Default: `authority` for the server of that name, `recursive` otherwise.
+    pub view: DnsView,
+    /// From one sample to the next. Default `1s`.
+    #[schemars(with = "DurationText")]
+    pub every: Duration,
+    /// How long a sample may take before it is given up. Default `2s`.
+    #[schemars(with = "DurationText")]
+    pub timeout: Duration,
+}
+
+/// Which question a DNS probe answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsView {
+    /// One question to an authoritative server, recursion not desired: when the decision becomes visible.
+    Authority,
+    /// One question to a resolver: when its users get it.
+    Recursive,
+    /// Through a client of our own that caches and honours TTLs: when a well-behaved program gets it.
+    Cached,
+}
+
+/// The system's own view: the health of a target as its binding reports it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Observer {
+    /// The name that drills and reports use.
+    pub name: String,
+    /// The target whose health is read, for example a health check or a target group.
+    pub watches: String,
+    /// From one reading to the next. Default `2s`.
+    #[schemars(with = "DurationText")]
+    pub every: Duration,
+}
+
+/// What a fault can be applied to, and how it is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// A thing in the lab.
+    Lab(Resource),
+}
+
+impl Probe {
+    /// The name that drills and reports use.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Http(probe) => &probe.name,
+            Self::Dns(probe) => &probe.name,
+        }
+    }
+
+    /// From one sample to the next.
+    pub fn every(&self) -> Duration {
+        match self {
+            Self::Http(probe) => probe.every,
+            Self::Dns(probe) => probe.every,
+        }
+    }
+}
+
+impl Environment {
+    /// The users' own probe: the first that sends the read request on new connections and watches no standby.
+    pub fn user_probe(&self) -> Option<&HttpProbe> {
+        self.probes.iter().find_map(|probe| match &probe.value {
+            Probe::Http(probe)
+                if probe.request == "read"
+                    && probe.standby.is_none()
+                    && probe.connection == Connection::New =>
+            {
+                Some(probe)
+            }
+            Probe::Http(_) | Probe::Dns(_) => None,
+        })
+    }
+
+    /// Finds a probe by name.
+    pub fn probe(&self, name: &str) -> Option<&Probe> {
+        self.probes
+            .iter()
+            .map(|probe| &probe.value)
+            .find(|probe| probe.name() == name)
+    }
+}

@@ -1,0 +1,104 @@
+//! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::verdict::Judgement;
+
+/// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// Everything that is shown of one drill's run: the one thing that every renderer reads.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Report {
+    /// The version of this format.
+    pub format_version: String,
+    /// The harness.
+    pub tool: Tool,
+    /// The run.
+    pub run: RunFacts,
+    /// The drill.
+    pub drill: DrillFacts,
+    /// The environment.
+    pub environment: EnvironmentFacts,
+    /// How it was measured.
+    pub measurement: Measurement,
+    /// What came of it.
+    #[serde(rename = "result")]
+    pub judgement: Judgement,
+}
+
+/// The harness.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Tool {
+    /// Always `blackstart`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// One drill's run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RunFacts {
+    /// Its name.
+    pub id: String,
+    /// The wall's clock at the start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// How long it took on the wall's clock, in seconds.
+    pub real_duration_s: f64,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The machine.
+    pub host: String,
+    /// The seed.
+    pub seed: u64,
+    /// The folder with its files, as it was given.
+    pub folder: String,
+}
+
+/// The drill that was run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DrillFacts {
+    /// Its name.
+    pub name: String,
+    /// What it proves.
+    pub about: String,
+    /// Its file.
+    pub file: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// Where it was run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EnvironmentFacts {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub about: String,
+    /// How many times as fast as the wall's clock its time ran.
+    pub speed: f64,
+    /// The tiers with what they are, the preferred one first.
+    pub tiers: Vec<(String, String)>,
+}
+
+/// How a run was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Measurement {
+    /// The users' probe.
+    pub probe: String,
+    /// From one of its samples to the next, in seconds.
+    pub every_s: f64,
+    /// How long a good answer may take, in seconds.
+    pub good_within_s: f64,
+    /// How long a sample may take, in seconds.
+    pub timeout_s: f64,
+    /// The half width of the bounds that this cadence leaves on a duration, in seconds.
+    pub resolution_s: f64,
+    /// Samples of all probes.
+    pub samples: u64,
+    /// Void ones among them.
+    pub void: u64,
+    /// How late the users' probe sent its samples, 99th percentile in real seconds.
+    pub late_p99_s: f64,
+}
