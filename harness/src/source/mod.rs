@@ -1,10 +1,27 @@
 //! The text of drill and environment files: a tree with positions, and the problems found in it.
+//!
+//! - [`Problem`] and [`Problems`]: what is wrong, where, and how it is shown.
+//! - `node` reads YAML into a tree in which every key and value knows its place; `variables` fills in `${NAME}`.
+//! - `document` reads a file under limits, so that no file can exhaust the machine.
+//! - `reader` takes a tree apart and reports everything that is wrong with it, not only the first thing.
+
+mod problem;
+
+pub use problem::{Coloring, Problem, Problems, Severity};
 
 /// A place in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position {
     /// The line, from 1.
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
+}
+
+/// Looks up the value of a variable by its name, for `${NAME}` in files.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Looks up a variable of the process environment. A value that is not UTF-8 counts as not set.
+pub fn process_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

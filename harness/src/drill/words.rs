@@ -1,0 +1,141 @@
+//! The one wording of durations and expectations, which verdicts, reports and lists share.
+
+use std::time::Duration;
+
+use jiff::{
+    SignedDuration,
+    fmt::friendly::{Designator, FractionalUnit, Spacing, SpanPrinter},
+};
+
+use super::{ClockStart, ClockStop, Expect, Writes};
+
+/// A duration as files spell it: `500ms`, `70s`, `2m15s`, `4m`; `0s` for none.
+pub fn duration_words(duration: Duration) -> String {
+    const PRINTER: SpanPrinter = SpanPrinter::new()
+        .designator(Designator::Compact)
+        .spacing(Spacing::None);
+    // Hours at most: files know no days.
+    match SignedDuration::try_from(duration) {
+        Ok(duration) => PRINTER.duration_to_string(&duration),
+        Err(_) => format!("{}s", duration.as_secs()),
+    }
+}
+
+impl Expect {
+    /// The expectation in words, without its measured value: `rto within 2m15s`, `path primary -> down -> vm`, `never maintenance`.
+    pub fn words(&self) -> String {
+        let kind = self.kind();
+        match self {
+            Self::Detected { within, by } => {
+                let by = by
+                    .as_ref()
+                    .map(|by| format!(" by {by}"))
+                    .unwrap_or_default();
+                format!("{kind}{by} within {}", duration_words(*within))
+            }
+            Self::Rto { within, from, to } => {
+                let from = match from {
+                    ClockStart::Fault => "",
+                    ClockStart::Impact => " from the impact",
+                };
+                let to = match to {
+                    ClockStop::Stable => "",
+                    ClockStop::FirstSuccess => " to the first success",
+                };
+                format!("{kind} within {}{from}{to}", duration_words(*within))
+            }
+            Self::Outage { within } | Self::Rpo { within } => {
+                format!("{kind} within {}", duration_words(*within))
+            }
+            Self::Path(steps) => format!("{kind} {}", steps.join(" -> ")),
+            Self::Never(tiers) => format!("{kind} {}", tiers.join(", ")),
+            Self::ServedBy(probes) => {
+                let probes: Vec<String> = probes
+                    .iter()
+                    .map(|(probe, tier)| format!("{probe} by {tier}"))
+                    .collect();
+                format!("{kind} {}", probes.join(", "))
+            }
+            Self::Writes(Writes::ServedBy(tier)) => format!("{kind} served by {tier}"),
+            Self::Writes(Writes::FailWith(codes)) => {
+                format!("{kind} fail with {}", alternatives(codes))
+            }
+            Self::Availability { at_least } => format!("{kind} at least {at_least}%"),
+            Self::MaxErrors { probe, at_most } => {
+                let probe = probe
+                    .as_ref()
+                    .map(|probe| format!(" of {probe}"))
+                    .unwrap_or_default();
+                format!("{kind}{probe} at most {at_most}")
+            }
+            Self::NoFailover => kind.to_owned(),
+            Self::Flaps { at_most } => format!("{kind} at most {at_most}"),
+            Self::Failback {
+                to,
+                within,
+                errors_at_most,
+            } => {
+                let errors = errors_at_most
+                    .map(|errors| format!(" with at most {errors} errors"))
+                    .unwrap_or_default();
+                format!("{kind} to {to} within {}{errors}", duration_words(*within))
+            }
+            Self::DnsSwitch { within, probe, to } => {
+                let probe = probe
+                    .as_ref()
+                    .map(|probe| format!(" at {probe}"))
+                    .unwrap_or_default();
+                let to = to
+                    .as_ref()
+                    .map(|to| format!(" to {to}"))
+                    .unwrap_or_default();
+                format!("{kind}{probe}{to} within {}", duration_words(*within))
+            }
+            Self::StaleDns { at_most, probe } => {
+                let probe = probe
+                    .as_ref()
+                    .map(|probe| format!(" at {probe}"))
+                    .unwrap_or_default();
+                format!(
+                    "{kind}{probe} at most {} past the TTL",
+                    duration_words(*at_most)
+                )
+            }
+            Self::Header {
+                probe,
+                name,
+                contains,
+            } => {
+                let probe = probe
+                    .as_ref()
+                    .map(|probe| format!(" of {probe}"))
+                    .unwrap_or_default();
+                format!("{kind} {name}{probe} contains {contains:?}")
+            }
+            Self::Body { probe, contains } => {
+                let probe = probe
+                    .as_ref()
+                    .map(|probe| format!(" of {probe}"))
+                    .unwrap_or_default();
+                format!("{kind}{probe} contains {contains:?}")
+            }
+            Self::Status { probe, is } => {
+                let probe = probe
+                    .as_ref()
+                    .map(|probe| format!(" of {probe}"))
+                    .unwrap_or_default();
+                format!("{kind}{probe} is {}", alternatives(is))
+            }
+        }
+    }
+}
+
+/// Status codes as alternatives: `502, 503 or 504`.
+fn alternatives(codes: &[u16]) -> String {
+    let words: Vec<String> = codes.iter().map(u16::to_string).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => "nothing".to_owned(),
+    }
+}
