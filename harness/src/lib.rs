@@ -11,10 +11,13 @@
 //! - [`drill`] and [`environment`]: what the files say.
 //! - [`timeline`]: the record of a run.
 //! - [`verdict`]: what follows from a timeline.
-//! - [`report`]: how that is shown.
+//! - [`report`]: how that is shown, and [`live`] while it goes on.
+//! - [`exit_code`]: what the caller is told.
 
 pub mod drill;
 pub mod environment;
+pub mod exit_code;
+pub mod live;
 pub mod report;
 pub mod source;
 pub mod timeline;
