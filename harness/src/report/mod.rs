@@ -1,9 +1,19 @@
 //! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
 
+pub mod hostile;
+pub mod json;
+pub mod junit;
+#[cfg(test)]
+pub(crate) mod sample;
+mod style;
+pub mod terminal;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::verdict::Judgement;
+
+pub use style::{ColorChoice, Style, color_choice};
 
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
 pub const FORMAT_VERSION: &str = "1.0";
