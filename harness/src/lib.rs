@@ -12,6 +12,7 @@
 //! - [`catalog`] loads drills with their environments, and [`check`] holds one against the other.
 //! - [`explain`] and [`schema`]: what the words in the files mean, for people and for editors.
 //! - [`timeline`]: the record of a run.
+//! - [`episode`]: what the system did, read from the samples as they come.
 //! - [`verdict`]: what follows from a timeline.
 //! - [`report`]: how that is shown.
 
@@ -19,6 +20,7 @@ pub mod catalog;
 pub mod check;
 pub mod drill;
 pub mod environment;
+pub mod episode;
 pub mod explain;
 pub mod report;
 pub mod schema;
