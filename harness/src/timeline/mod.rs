@@ -4,6 +4,9 @@
 //! times are the architecture's: a lab that runs thirty times as fast has its samples converted before they are recorded.
 //! Events say what happened and nothing about how it is shown.
 
+pub mod file;
+pub mod io;
+
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
