@@ -16,10 +16,12 @@
 //! - [`timeline`]: the record of a run.
 //! - [`episode`] and [`verdict`]: what follows from a timeline.
 //! - [`report`] shows that, [`live`] shows a run while it goes on.
+//! - [`suite`] takes drills from plan to report; [`cli`] and [`testing`] are its two users.
 //! - [`schema`], [`explain`] and [`exit_code`]: what other programs and people at 3 a.m. need to know.
 
 pub mod catalog;
 pub mod check;
+pub mod cli;
 pub mod drill;
 pub mod environment;
 pub mod episode;
@@ -33,5 +35,7 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod source;
+pub mod suite;
+pub mod testing;
 pub mod timeline;
 pub mod verdict;

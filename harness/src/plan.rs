@@ -1,9 +1,9 @@
 //! The plan: everything a drill will do, worked out beforehand. Touches nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    drill::{After, Drill, Expect, Hold},
+    drill::{After, Drill, Expect, Hold, duration_words},
     environment::{Connection, Environment, Probe},
     probe::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit},
     provider::{ProviderError, lab},
@@ -232,13 +232,54 @@ impl Plan {
     pub fn user_probe(&self) -> &str {
         self.environment.user_probe().map_or("", |probe| &probe.name)
     }
+}
 
-    /// Whether a probe keeps its connection, for the plan's table.
-    pub fn connection_words(kind: &ProbeKind) -> &'static str {
-        match kind {
-            ProbeKind::Http { connection: Connection::New, .. } => "new connection each",
-            ProbeKind::Http { connection: Connection::KeepAlive, .. } => "kept connection",
-            ProbeKind::Dns { .. } => "one question each",
+impl fmt::Display for Plan {
+    /// The plan as a page for the person who has to approve it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (drill, words) = (&self.drill, duration_words);
+        let home = drill.steady_state.served_by.as_ref().or(self.environment.tiers.first().map(|tier| &tier.name));
+        writeln!(f, "PLAN  {}  in {}\n      {}\n", drill.name, self.environment.name, drill.about)?;
+        writeln!(f, " steady state")?;
+        let (watched, home) = (words(self.limits.steady_state), home.map_or("anybody", String::as_str));
+        writeln!(f, "   good for {watched}, served by {home}; otherwise nothing is injected\n")?;
+        writeln!(f, " faults, in this order")?;
+        for (number, fault) in self.faults.iter().enumerate() {
+            let when = match drill.faults[fault.step].after {
+                After::Immediately => String::new(),
+                After::Delay(delay) => format!(", {} after the one before", words(delay)),
+                After::Recovered => ", when users have recovered".to_owned(),
+            };
+            writeln!(f, "   {}. {} {}{when}", number + 1, fault.facts.kind, fault.facts.target)?;
+            writeln!(f, "      touches {}: {}", fault.touches, fault.facts.describe)?;
+            writeln!(f, "      revert  {}", fault.revert)?;
         }
+        match drill.hold {
+            Hold::For(duration) => writeln!(f, "\n hold {}, then revert the last fault first", words(duration))?,
+            Hold::UntilStable => {
+                let most = words(self.limits.hold);
+                writeln!(f, "\n hold until users are served again, at most {most}, then revert the last fault first")?;
+            }
+        }
+        writeln!(f, "\n probes")?;
+        for PlannedProbe { facts, resolution } in &self.probes {
+            let how = match &facts.kind {
+                ProbeKind::Http { connection: Connection::New, .. } => "new connections",
+                ProbeKind::Http { connection: Connection::KeepAlive, .. } => "kept connections",
+                ProbeKind::Dns { .. } => "one question each",
+            };
+            let (every, within, resolution) = (words(facts.every), words(facts.good_within), words(*resolution));
+            writeln!(f, "   {:<12} every {every:<6} {how:<18} good within {within:<6} times to +-{resolution}", facts.name)?;
+        }
+        writeln!(f, "\n expectations")?;
+        for expectation in &drill.expect {
+            writeln!(f, "   line {:<4} {}", expectation.at.line, expectation.value.words())?;
+        }
+        let longest = self.longest();
+        write!(f, "\n takes at most {}", words(longest))?;
+        if (self.speed - 1.0).abs() > f64::EPSILON {
+            write!(f, ", which is {:.0} s at speed {}", self.real(longest).as_secs_f64(), self.speed)?;
+        }
+        writeln!(f)
     }
 }

@@ -58,7 +58,7 @@ pub enum RunError {
     },
     /// The timeline could not be begun.
     #[error("could not begin the timeline; nothing was injected")]
-    Timeline(#[from] crate::timeline::file::FileError),
+    Timeline(#[from] crate::timeline::io::Error),
     /// A probe, an observer or the control probe could not be set up.
     #[error("could not look at the service; nothing was injected")]
     Site(#[from] crate::provider::site::SiteError),

@@ -8,7 +8,8 @@ use crate::{
     plan::Plan,
     timeline::{
         Entry, Event, ProbeKind,
-        file::{FileError, Writer},
+        file::Writer,
+        io,
     },
 };
 
@@ -48,7 +49,7 @@ impl<'a> Recorder<'a> {
         }
         let entry = Entry { at: self.clock.now(), event };
         if self.broken.is_none()
-            && let Err(error) = self.writer.write(&entry)
+            && let Err(error) = self.writer.append(&entry)
         {
             self.broken = Some(describe(&error));
         }
@@ -73,7 +74,7 @@ impl<'a> Recorder<'a> {
     }
 }
 
-fn describe(error: &FileError) -> String {
+fn describe(error: &io::Error) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     format!("{error}{source}")
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     plan::{Plan, STEADY_SAMPLES},
-    timeline::{Event, ProbeKind, Sample, SampleVerdict, word},
+    timeline::{Event, ProbeKind, Sample, SampleVerdict},
+    verdict::word,
 };
 
 /// What was seen while watching for the steady state.

@@ -274,9 +274,6 @@ pub struct Sample {
     /// DNS: the response code if it is not NOERROR, for example `NXDOMAIN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_code: Option<String>,
-    /// Segments the kernel had to send again: it explains an answer after one second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retransmissions: Option<u32>,
     /// What went wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
