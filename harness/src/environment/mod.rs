@@ -17,13 +17,41 @@ use serde::Serialize;
 
 use crate::{
     drill::Located,
-    source::{Problems, Variables},
+    source::{Document, Problems, Variables},
 };
+
+mod decode;
+mod references;
+mod stack;
+mod stack_references;
+
+pub(crate) use decode::RESERVED;
 
 /// Reads an environment file. An environment is there if the problems have no error.
 pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Problems) {
-    let _ = (path, variables);
-    (None, Problems::default())
+    let (file, problems) = read(path, variables);
+    (file.map(|file| file.environment), problems)
+}
+
+/// An environment and the tree it was made from, in which the places of its names are found.
+#[derive(Debug)]
+pub(crate) struct EnvironmentFile {
+    pub(crate) environment: Environment,
+    pub(crate) document: Document,
+}
+
+/// Reads an environment file and keeps its tree.
+pub(crate) fn read(path: &Path, variables: Variables<'_>) -> (Option<EnvironmentFile>, Problems) {
+    let (document, mut problems) = Document::read(path, variables);
+    let file = document.and_then(|document| {
+        let (environment, found) = decode::decode(&document);
+        problems.append(found);
+        environment.map(|environment| EnvironmentFile {
+            environment,
+            document,
+        })
+    });
+    (file.filter(|_| !problems.has_errors()), problems)
 }
 
 /// One environment file.
@@ -217,6 +245,19 @@ pub struct Observer {
 pub enum Target {
     /// A thing in the lab.
     Lab(Resource),
+}
+
+impl Service {
+    /// The host of the URL.
+    pub fn host(&self) -> Option<&str> {
+        let (_, rest) = self.url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        // An address of IPv6 has colons of its own.
+        match authority.strip_prefix('[') {
+            Some(address) => address.split(']').next(),
+            None => authority.split(':').next(),
+        }
+    }
 }
 
 impl Probe {

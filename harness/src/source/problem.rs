@@ -10,7 +10,7 @@ use std::{
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::Position;
+use super::{Position, node::Place};
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +81,43 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
+    /// A problem that makes the file unusable.
+    pub(crate) fn error(file: &Path, place: Place, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            at: place.at,
+            length: place.length,
+            message: harmless(&message.into()),
+            nearest: None,
+            hint: None,
+        }
+    }
+
+    /// A problem that leaves the file usable.
+    pub(crate) fn warning(file: &Path, place: Place, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(file, place, message)
+        }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(harmless(&hint.into()));
+        self
+    }
+
+    /// Names the known name that is nearest to an unknown one, if one is near.
+    pub(crate) fn with_nearest<'a>(
+        mut self,
+        unknown: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        self.nearest = nearest(unknown, known).map(str::to_owned);
+        self
+    }
+
     /// The hint, or the question whether the nearest known name was meant.
     pub fn advice(&self) -> Option<String> {
         match (&self.hint, &self.nearest) {
@@ -198,6 +235,38 @@ impl Problems {
             writeln!(out, "\nhint: {advice}").expect("a String takes everything");
         }
     }
+}
+
+/// The known name that is spelled most like an unknown one, none if they have little in common.
+pub(crate) fn nearest<'a>(
+    unknown: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    const ALIKE: f64 = 0.8;
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(unknown, name), name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
+/// Text from a file as it may be shown: control characters would reach the terminal otherwise.
+fn harmless(text: &str) -> String {
+    const LONGEST: usize = 400;
+    let mut out = String::with_capacity(text.len());
+    for (index, character) in text.chars().enumerate() {
+        if index == LONGEST {
+            out.push('…');
+            break;
+        }
+        if character.is_control() {
+            out.extend(character.escape_debug());
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// The bytes of the text that a problem is about, none if the text has no such line.
