@@ -3,9 +3,13 @@
 pub mod hostile;
 pub mod json;
 pub mod junit;
+mod layout;
+mod quantity;
 #[cfg(test)]
 pub(crate) mod sample;
+mod strips;
 mod style;
+mod summary;
 pub mod terminal;
 
 use schemars::JsonSchema;
