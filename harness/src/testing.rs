@@ -86,7 +86,7 @@ fn conduct(runtime: &tokio::runtime::Runtime, assignment: &Assignment) -> Result
     std::fs::write(assignment.folder.join("TEST-drills.xml"), junit::render(reports))?;
     match exit_code::ExitCode::from(&report.judgement) {
         exit_code::ExitCode::Passed => Ok(()),
-        _ => Err(Failed::from(terminal::render(reports, &Style::default(), None))),
+        _ => Err(Failed::from(terminal::render(reports, &Style::default()))),
     }
 }
 

@@ -55,7 +55,6 @@ fn run_all(arguments: &RunArguments, entries: Vec<crate::catalog::Entry>, termin
         });
     }
     let runtime = suite::runtime().map_err(|error| format!("could not start: {error}"))?;
-    let begun = Instant::now();
     let results = runtime.block_on(watch_all(assignments, usize::from(arguments.jobs), terminal));
     let (mut codes, mut reports) = (Vec::new(), Vec::new());
     for (drill, result) in results {
@@ -73,7 +72,7 @@ fn run_all(arguments: &RunArguments, entries: Vec<crate::catalog::Entry>, termin
     }
     folder.point_latest();
     write_files(folder.path(), &reports, several);
-    show(&reports, arguments.format, terminal, Some(begun.elapsed()));
+    show(&reports, arguments.format, terminal);
     Ok(ExitCode::worst(codes))
 }
 
@@ -138,12 +137,12 @@ fn write_into(folder: &Path, reports: &[Report]) {
     }
 }
 
-fn show(reports: &[Report], format: Format, terminal: Terminal, took: Option<Duration>) {
+fn show(reports: &[Report], format: Format, terminal: Terminal) {
     if reports.is_empty() {
         return;
     }
     print(&match format {
-        Format::Human => terminal_report::render(reports, &terminal.stdout, took),
+        Format::Human => terminal_report::render(reports, &terminal.stdout),
         Format::Json => json::render(reports),
         Format::Junit => junit::render(reports),
     });
@@ -175,6 +174,6 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
     }
     let several = folders.first().is_some_and(|folder| folder != run);
     write_files(run, &reports, several);
-    show(&reports, arguments.format, terminal, None);
+    show(&reports, arguments.format, terminal);
     ExitCode::worst(reports.iter().map(|report| ExitCode::from(&report.judgement)))
 }

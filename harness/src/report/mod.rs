@@ -8,6 +8,7 @@ mod quantity;
 #[cfg(test)]
 pub(crate) mod sample;
 mod strips;
+mod build;
 mod style;
 mod summary;
 pub mod terminal;

@@ -20,7 +20,7 @@ pub struct RunFolder {
 impl RunId {
     /// A new name for a run that begins at `now`.
     pub fn new(now: jiff::Timestamp, random: &mut fastrand::Rng) -> Self {
-        let letters: String = (0..4).map(|_| random.choice("abcdefghjkmnpqrstuvwxyz23456789".chars()).unwrap_or('x')).collect();
+        let letters: String = (0..4).map(|_| char::from(*random.choice(b"abcdefghjkmnpqrstuvwxyz23456789").unwrap_or(&b'x'))).collect();
         Self(format!("{}-{letters}", now.strftime("%Y-%m-%dT%H-%M-%SZ")))
     }
 }

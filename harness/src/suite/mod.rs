@@ -133,7 +133,7 @@ pub async fn conduct_all(
     assignments: Vec<Assignment>,
     at_once: usize,
     stop: Stop,
-    on_event: impl Fn(&str, &Entry) + Clone + Send + 'static,
+    on_event: impl Fn(&str, &Entry) + Clone + Send + Sync + 'static,
 ) -> Vec<(String, Result<Report, SuiteError>)> {
     let places = Arc::new(Semaphore::new(at_once.max(1)));
     let mut names = Vec::new();
