@@ -18,7 +18,7 @@ use hickory_proto::rr::Name;
 use http_body_util::{BodyExt, Full};
 use hyper::{client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -292,7 +292,7 @@ fn recorded(headers: &::http::HeaderMap, name: &str) -> Option<(String, String)>
 }
 
 /// The DNS names a certificate was made for.
-fn certificate_names(certificate: &rustls::pki_types::CertificateDer<'_>) -> Vec<String> {
+fn certificate_names(certificate: &CertificateDer<'_>) -> Vec<String> {
     webpki::EndEntityCert::try_from(certificate).map(|parsed| parsed.valid_dns_names().map(str::to_owned).collect()).unwrap_or_default()
 }
 
@@ -304,18 +304,20 @@ fn form_body(fields: &BTreeMap<String, String>, seq: u64, run: &str) -> String {
     encoded.finish()
 }
 
-/// The TLS side of `https` probes: trusts what it is told to, resumes nothing, so that every handshake is a whole one.
+/// The TLS side of `https` probes: trusts one private root (PEM) or else what this machine trusts, resumes nothing, so that every handshake is a whole one.
 ///
 /// # Errors
 /// If the private root cannot be read, or this machine's roots cannot be.
-pub fn tls_connector(private_root: Option<&[u8]>) -> Result<TlsConnector, TlsSetupError> {
+pub fn tls_connector(private_root: Option<&str>) -> Result<TlsConnector, TlsSetupError> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()?;
     let mut config = match private_root {
         Some(root) => {
             let mut roots = rustls::RootCertStore::empty();
-            roots.add(rustls::pki_types::CertificateDer::from(root.to_vec()))?;
+            let root = CertificateDer::from_pem_slice(root.as_bytes())
+                .map_err(|error| rustls::Error::General(format!("the private root is no certificate: {error}")))?;
+            roots.add(root)?;
             builder.with_root_certificates(roots).with_no_client_auth()
         }
         None => builder.with_platform_verifier()?.with_no_client_auth(),

@@ -236,7 +236,7 @@ impl Site {
     }
 
     fn tls(&self) -> Result<TlsConnector, TlsSetupError> {
-        tls_connector(self.lab.as_ref().map(Lab::ca_der))
+        tls_connector(self.lab.as_ref().map(Lab::ca_pem))
     }
 
     /// Finds a name server: one of the lab's by its role, or an address.
