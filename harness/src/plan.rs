@@ -228,6 +228,14 @@ impl Plan {
         duration.div_f64(self.speed)
     }
 
+    /// The probes that watch a standby, each with the tier it reaches while all is well.
+    pub fn standbys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.probes.iter().filter_map(|probe| match &probe.facts.kind {
+            ProbeKind::Http { standby: Some(tier), .. } => Some((probe.facts.name.as_str(), tier.as_str())),
+            ProbeKind::Http { standby: None, .. } | ProbeKind::Dns { .. } => None,
+        })
+    }
+
     /// The name of the users' own probe.
     pub fn user_probe(&self) -> &str {
         self.environment.user_probe().map_or("", |probe| &probe.name)

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     drill::{After, Hold},
+    episode::Watch,
     plan::Plan,
     probe::{
         control::Control,
@@ -459,16 +460,23 @@ impl Engine<'_> {
         Self::meanwhile(&mut self.recorder, looking, reading).await
     }
 
-    /// Waits until users are back where they were, and no longer than the drill allows.
+    /// Waits until everything is as it was before the drill, for users and for the standbys alike, and no longer than the drill
+    /// allows: a drill that ends while a standby still boots would leave the system worse than it found it.
     async fn wait_for_failback(&mut self, looking: &mut Looking) {
         let reverted = self.clock.now();
         let user = self.plan.user_probe().to_owned();
         let home = SteadyState::new(self.plan).served_by().to_owned();
-        let waited = self
-            .wait(looking, reverted + self.plan.limits.failback, |recorder| {
-                recorder.watch(&user).is_some_and(|watch| watch.stable_since(reverted, Some(&home)).is_some())
-            })
-            .await;
+        let standbys: Vec<_> = self.plan.standbys().map(|(probe, tier)| (probe.to_owned(), tier.to_owned())).collect();
+        let is_back = |recorder: &Recorder<'_>| {
+            let watch = |probe: &str| recorder.watch(probe);
+            let users = watch(&user).is_some_and(|watch| watch.stable_since(reverted, Some(&home)).is_some());
+            let standby = |probe: &str, tier: &str| {
+                let run = watch(probe).and_then(Watch::good_run);
+                run.is_some_and(|run| run.until >= reverted && run.tier == Some(tier))
+            };
+            users && standbys.iter().all(|(probe, tier)| standby(probe, tier))
+        };
+        let waited = self.wait(looking, reverted + self.plan.limits.failback, is_back).await;
         // Everything is restored by now, so a wish to stop only shortens the watching.
         if let Err(Halt::Stopped(signal)) = waited {
             self.recorder.record(Event::Note { text: format!("stopped watching for the failback: {signal}") });
