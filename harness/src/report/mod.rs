@@ -3,12 +3,12 @@
 pub mod hostile;
 pub mod json;
 pub mod junit;
-mod layout;
+pub(crate) mod layout;
 mod quantity;
 #[cfg(test)]
 pub(crate) mod sample;
-mod strips;
-mod style;
+pub(crate) mod strips;
+pub(crate) mod style;
 mod summary;
 pub mod terminal;
 

@@ -86,7 +86,12 @@ fn heading(report: &Report, style: &Style) -> Vec<String> {
     for line in wrap(&harmless(&report.drill.about), style.columns() - 7) {
         lines.push(format!("       {}", style.paint(Tone::Faint, &line)));
     }
-    for reason in &judgement.reasons {
+    // An expectation that failed says so itself.
+    let told = judgement
+        .checks
+        .iter()
+        .any(|check| check.status == CheckStatus::Fail);
+    for reason in judgement.reasons.iter().filter(|_| !told) {
         lines.extend(labelled(
             "reason",
             &[harmless(reason).into_owned()],
@@ -131,49 +136,63 @@ pub(super) fn status(status: CheckStatus) -> (&'static str, Tone) {
 /// The table of phases: what was measured, how well, and when it was over.
 fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
     let (durations, moments) = (&judgement.durations, &judgement.moments);
+    // Each with the moment at which it was over, whether it counts from the fault, and the expectation that limits it.
     let rows = [
-        ("impact delay", durations.impact_delay, moments.impact, None),
+        (
+            "impact delay",
+            durations.impact_delay,
+            moments.impact,
+            true,
+            "",
+        ),
         (
             "detected",
             durations.detection,
             moments.detected,
-            Some("detected"),
+            true,
+            "detected",
         ),
         (
             "dns switched",
             durations.dns_switch,
             moments.switched,
-            Some("dns-switch"),
+            true,
+            "dns-switch",
         ),
         (
             "dns caches",
             durations.propagation,
             moments.propagated,
-            None,
+            false,
+            "",
         ),
         (
             "first success",
             durations.first_success,
             moments.first_success,
-            None,
+            true,
+            "",
         ),
         (
             "recovery time",
             durations.recovery,
             moments.recovered,
-            Some("rto"),
+            true,
+            "rto",
         ),
         (
             "outage",
             durations.outage,
             moments.recovered,
-            Some("outage"),
+            false,
+            "outage",
         ),
         (
             "failback",
             durations.failback,
             moments.failed_back,
-            Some("failback"),
+            false,
+            "failback",
         ),
     ];
     let row = |name: &str, value: &str, bounds: &str, since_fault: &str| {
@@ -186,18 +205,19 @@ fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
         )
     };
     let mut lines = Vec::new();
-    for (name, duration, moment, kind) in rows {
+    for (name, duration, moment, from_fault, kind) in rows {
         let Some(duration) = duration else {
             continue;
         };
         let since_fault = match (moments.fault, moment) {
-            (Some(fault), Some(moment)) => since(fault, moment),
+            (Some(_), Some(_)) if from_fault => format!("+{}", value(duration)),
+            (Some(fault), Some(moment)) => format!("+{}", value(since(fault, moment))),
             (_, _) => String::new(),
         };
         let check = judgement
             .checks
             .iter()
-            .find(|check| Some(check.kind.as_str()) == kind && check.limit_s.is_some());
+            .find(|check| check.kind == kind && check.limit_s.is_some());
         let mut line = row(name, &value(duration), &range(duration), &since_fault);
         if let Some(limit) = check.and_then(|check| check.limit_s) {
             let limit = format!("   limit {} s", trimmed(limit, 3));
@@ -221,80 +241,103 @@ fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
 
 fn expectations(report: &Report, style: &Style) -> Vec<String> {
     let checks = &report.judgement.checks;
-    let longest = checks
+    let widest = |text: &dyn Fn(&Check) -> usize| checks.iter().map(text).max().unwrap_or(0);
+    let columns = (
+        widest(&|check| width(&harmless(&check.name))).min(30),
+        widest(&|check| width(&harmless(&check.actual))).min(22),
+    );
+    let lines = checks
         .iter()
-        .map(|check| width(&harmless(&check.name)))
-        .max();
-    let name_columns = longest.unwrap_or(0).min(30);
-    let mut lines = Vec::new();
-    for check in checks {
-        lines.extend(expectation(check, report, name_columns, style));
-    }
-    lines
+        .flat_map(|check| expectation(check, report, columns, style));
+    lines.collect()
 }
 
-fn expectation(check: &Check, report: &Report, name_columns: usize, style: &Style) -> Vec<String> {
-    let indent = STATUS + 2;
+fn expectation(
+    check: &Check,
+    report: &Report,
+    (name_columns, actual_columns): (usize, usize),
+    style: &Style,
+) -> Vec<String> {
+    let indent = " ".repeat(STATUS + 2);
+    let room = style.columns() - indent.len();
     let (word, tone) = status(check.status);
-    let place = format!("{}:{}", harmless(&report.drill.file), check.line);
-    let place = cut(&place, 40, style);
-    let actual = harmless(&check.actual);
-    let message = harmless(&check.message);
-    let columns = style.columns();
-
-    let mut left = pad(&harmless(&check.name), name_columns);
-    let mut rest = Vec::new();
-    for text in [actual, message].iter().filter(|text| !text.is_empty()) {
-        if rest.is_empty() && indent + width(&left) + 2 + width(text) + 2 + width(&place) <= columns
-        {
-            left = format!("{left}  {text}");
-        } else {
-            rest.extend(wrap(text, columns - indent));
-        }
-    }
-    let left = left.trim_end();
-    let head = format!("{}  {left}", style.paint(tone, &pad_left(word, STATUS)));
-    let used = indent + width(left);
-    let mut lines = if used + 2 + width(&place) <= columns {
-        let gap = " ".repeat(columns - used - width(&place));
-        vec![format!("{head}{gap}{}", style.paint(Tone::Faint, &place))]
-    } else {
-        vec![head, format!("{}{place}", " ".repeat(indent))]
-    };
-    lines.extend(
-        rest.iter()
-            .map(|line| format!("{}{line}", " ".repeat(indent))),
-    );
-
     let failed = matches!(check.status, CheckStatus::Fail | CheckStatus::Inconclusive);
+    let name = harmless(&check.name);
+    let (actual, message) = (harmless(&check.actual), harmless(&check.message));
+    let place = format!("{}:{}", harmless(&report.drill.file), check.line);
+    let line_only = format!(":{}", check.line);
+
+    let short = match (actual.is_empty(), message.is_empty()) {
+        (_, true) => format!("{}  {actual}", pad(&name, name_columns)),
+        (true, false) => format!("{}  {message}", pad(&name, name_columns)),
+        (false, false) => format!(
+            "{}  {}  {message}",
+            pad(&name, name_columns),
+            pad(&actual, actual_columns)
+        ),
+    };
+    let with_actual = format!("{}  {actual}", pad(&name, name_columns));
+    // What is said on the first line, where it stands, and what is left to be said. A failure keeps its whole place.
+    let candidates = [
+        (short.as_str(), &place, vec![]),
+        (
+            short.as_str(),
+            if failed { &place } else { &line_only },
+            vec![],
+        ),
+        (with_actual.as_str(), &place, vec![&*message]),
+        (&*name, &place, vec![&*actual, &*message]),
+    ];
+    let chosen = candidates.into_iter().find_map(|(text, place, rest)| {
+        let used = width(text.trim_end()) + 2 + width(place);
+        (used <= room).then(|| (text.trim_end().to_owned(), place, rest))
+    });
+    let head = style.paint(tone, &pad_left(word, STATUS));
+    let mut lines = Vec::new();
+    let rest = if let Some((text, place, rest)) = chosen {
+        let gap = " ".repeat(room - width(&text) - width(place));
+        lines.push(format!(
+            "{head}  {text}{gap}{}",
+            style.paint(Tone::Faint, place)
+        ));
+        rest
+    } else {
+        for (count, line) in wrap(&name, room).into_iter().enumerate() {
+            lines.push(if count == 0 {
+                format!("{head}  {line}")
+            } else {
+                format!("{indent}{line}")
+            });
+        }
+        vec![place.as_str(), &*actual, &*message]
+    };
+    let mut say = |text: &str, tone: Tone| {
+        for line in wrap(text, room) {
+            lines.push(format!("{indent}{}", style.paint(tone, &line)));
+        }
+    };
+    for text in rest {
+        say(text, Tone::Plain);
+    }
     if check.kind == "rto" || (failed && check.kind == "outage") {
-        for line in where_it_went(report, columns - indent) {
-            lines.push(format!(
-                "{}{}",
-                " ".repeat(indent),
-                style.paint(Tone::Faint, &line)
-            ));
+        for line in where_it_went(report) {
+            say(&line, Tone::Faint);
         }
     }
     if failed {
         for line in check.evidence.iter().take(EVIDENCE) {
-            for line in wrap(&harmless(line), columns - indent - 2) {
-                lines.push(format!("{}  {line}", " ".repeat(indent)));
-            }
+            say(&format!("- {}", harmless(line)), Tone::Plain);
         }
         if check.evidence.len() > EVIDENCE {
             let more = check.evidence.len() - EVIDENCE;
-            lines.push(format!(
-                "{}  and {more} more in report.json",
-                " ".repeat(indent)
-            ));
+            say(&format!("and {more} more in report.json"), Tone::Faint);
         }
     }
     lines
 }
 
 /// `where it went: detect 61.2 + decide 0.7 + caches 28.9 + connect 0.8 s`, and what the largest part is.
-fn where_it_went(report: &Report, columns: usize) -> Vec<String> {
+fn where_it_went(report: &Report) -> Vec<String> {
     let parts = &report.judgement.parts;
     let Some(largest) = parts
         .iter()
@@ -307,14 +350,10 @@ fn where_it_went(report: &Report, columns: usize) -> Vec<String> {
         .iter()
         .map(|part| format!("{} {:.digits$}", harmless(&part.name), part.seconds))
         .collect();
-    let mut lines = wrap(&format!("where it went: {} s", sum.join(" + ")), columns);
+    let mut lines = vec![format!("where it went: {} s", sum.join(" + "))];
     if parts.len() > 1 {
-        let text = format!(
-            "largest part: {}, {}",
-            harmless(&largest.name),
-            harmless(&largest.about)
-        );
-        lines.extend(wrap(&text, columns));
+        let (name, about) = (harmless(&largest.name), harmless(&largest.about));
+        lines.push(format!("largest part: {name}, {about}"));
     }
     lines
 }
@@ -357,7 +396,7 @@ fn measured(report: &Report, style: &Style) -> Vec<String> {
         count(measurement.samples)
     );
     if let Some(drift) = judgement.clock_drift_ms {
-        prober.push_str(&format!(", clock drift {}", short(drift.abs() / 1000.0)));
+        prober = format!("{prober}, clock drift {}", short(drift.abs() / 1000.0));
     }
     let mut texts = vec![cadence, prober];
     let speed = report.environment.speed;
