@@ -18,10 +18,13 @@ impl Screen {
 
     /// Shows these lines, each cut at the width of the terminal, instead of the ones before.
     pub(super) fn draw(&mut self, frame: &[String]) {
-        while self.lines.len() > frame.len() {
-            if let Some(line) = self.lines.pop() {
-                self.progress.remove(&line);
-            }
+        let fewer = self.lines.len() > frame.len();
+        for line in self.lines.drain(frame.len().min(self.lines.len())..) {
+            self.progress.remove(&line);
+        }
+        if fewer {
+            // Nothing else erases what a removed line has left on the terminal.
+            self.progress.clear().ok();
         }
         while self.lines.len() < frame.len() {
             // Hidden until it belongs to the block, which is what decides where it is drawn.
@@ -31,7 +34,7 @@ impl Screen {
             self.lines.push(self.progress.add(line.with_style(style)));
         }
         for (line, text) in self.lines.iter().zip(frame) {
-            if line.message() != *text {
+            if fewer || line.message() != *text {
                 line.set_message(text.clone());
             }
         }
@@ -45,6 +48,5 @@ impl Screen {
     /// Erases the block.
     pub(super) fn clear(&mut self) {
         self.draw(&[]);
-        self.progress.clear().ok();
     }
 }

@@ -1,10 +1,8 @@
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+mod terminals;
 
 use indicatif::TermLike;
 
+use self::terminals::{Broken, Glass, Kept};
 use super::*;
 use crate::{
     environment::{Connection, DnsView},
@@ -14,131 +12,6 @@ use crate::{
         ProbeStarted, RunStarted, Sample, SampleVerdict, VoidReason,
     },
 };
-
-/// A writer that keeps what was written, for the test to read.
-#[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Kept {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A writer, and a terminal, whose other end is gone.
-#[derive(Debug)]
-struct Broken;
-
-fn broken<T>() -> io::Result<T> {
-    Err(io::ErrorKind::BrokenPipe.into())
-}
-
-impl Write for Broken {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        broken()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        broken()
-    }
-}
-
-impl TermLike for Broken {
-    fn width(&self) -> u16 {
-        80
-    }
-    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-        broken()
-    }
-    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-        broken()
-    }
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        broken()
-    }
-    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-        broken()
-    }
-    fn write_line(&self, _: &str) -> io::Result<()> {
-        broken()
-    }
-    fn write_str(&self, _: &str) -> io::Result<()> {
-        broken()
-    }
-    fn clear_line(&self) -> io::Result<()> {
-        broken()
-    }
-    fn flush(&self) -> io::Result<()> {
-        broken()
-    }
-}
-
-/// A terminal of 60 columns that knows what can be seen on it: the lines above the cursor's, and the cursor's own.
-#[derive(Debug, Clone, Default)]
-struct Glass(Arc<Mutex<(Vec<String>, usize)>>);
-
-impl Glass {
-    fn text(&self) -> String {
-        let seen = self.0.lock().unwrap();
-        let lines: Vec<&str> = seen.0.iter().map(|line| line.trim_end()).collect();
-        lines.join("\n").trim_end().to_owned()
-    }
-
-    fn at_cursor(&self, change: impl FnOnce(&mut String)) -> io::Result<()> {
-        let mut seen = self.0.lock().unwrap();
-        let (lines, cursor) = &mut *seen;
-        while lines.len() <= *cursor {
-            lines.push(String::new());
-        }
-        change(&mut lines[*cursor]);
-        Ok(())
-    }
-}
-
-impl TermLike for Glass {
-    fn width(&self) -> u16 {
-        60
-    }
-    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
-        let mut seen = self.0.lock().unwrap();
-        seen.1 = seen.1.saturating_sub(lines);
-        Ok(())
-    }
-    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
-        self.0.lock().unwrap().1 += lines;
-        Ok(())
-    }
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.at_cursor(|line| line.push_str(text))?;
-        self.move_cursor_down(1)
-    }
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.at_cursor(|line| line.push_str(text))
-    }
-    fn clear_line(&self) -> io::Result<()> {
-        self.at_cursor(String::clear)
-    }
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 const STYLE: Style = Style {
     color: false,

@@ -13,9 +13,7 @@ use crate::{
         strips::{Cell, Tiers},
         style::Tone,
     },
-    timeline::{
-        Entry, ErrorClass, Event, FaultStep, Outcome, Phase, RunStarted, Sample, SampleVerdict,
-    },
+    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted, Sample, SampleVerdict},
     verdict::word,
 };
 

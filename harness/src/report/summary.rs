@@ -10,7 +10,7 @@ use super::{
     layout::{cut, pad, pad_left, width, wrap},
     quantity::{elapsed, plural},
     style::{Style, Tone},
-    terminal::{recovery, status, verdict},
+    terminal::{expectations::status, recovery, verdict},
 };
 use crate::{
     exit_code::ExitCode,

@@ -1,5 +1,10 @@
 //! The report as text for a terminal, made to be pasted into a ticket: it fits 100 columns, and says nothing by colour alone.
 
+pub(super) mod expectations;
+#[cfg(test)]
+mod tests;
+
+use self::expectations::expectations;
 use super::{
     Report,
     hostile::harmless,
@@ -11,14 +16,11 @@ use super::{
 };
 use crate::{
     exit_code::ExitCode,
-    verdict::{Bounds, Check, CheckStatus, Judgement, Verdict},
+    verdict::{Bounds, CheckStatus, Judgement, Verdict},
 };
 
 /// The columns of the words on the left, `measured` or `restored`.
 const MARGIN: usize = 12;
-
-/// The columns up to the end of the status of an expectation.
-const STATUS: usize = 13;
 
 /// The lines of evidence that are shown of an expectation; the rest is in `report.json`.
 const EVIDENCE: usize = 5;
@@ -120,16 +122,6 @@ pub(super) fn verdict(judgement: &Judgement) -> (&'static str, Tone) {
         (true, Verdict::Inconclusive) => ("INCONCLUSIVE", Tone::Warning),
         (true, Verdict::Fail) => ("FAIL", Tone::Bad),
         (true, Verdict::Invalid) => ("INVALID", Tone::Warning),
-    }
-}
-
-/// The word for what came of an expectation.
-pub(super) fn status(status: CheckStatus) -> (&'static str, Tone) {
-    match status {
-        CheckStatus::Pass => ("PASS", Tone::Good),
-        CheckStatus::NotRun => ("NOT RUN", Tone::Faint),
-        CheckStatus::Inconclusive => ("INCONCLUSIVE", Tone::Warning),
-        CheckStatus::Fail => ("FAIL", Tone::Bad),
     }
 }
 
@@ -235,125 +227,6 @@ fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
     if !lines.is_empty() {
         let header = row("phase", "value", "bounds", "since fault");
         lines.insert(0, style.paint(Tone::Faint, &header));
-    }
-    lines
-}
-
-fn expectations(report: &Report, style: &Style) -> Vec<String> {
-    let checks = &report.judgement.checks;
-    let widest = |text: &dyn Fn(&Check) -> usize| checks.iter().map(text).max().unwrap_or(0);
-    let columns = (
-        widest(&|check| width(&harmless(&check.name))).min(30),
-        widest(&|check| width(&harmless(&check.actual))).min(22),
-    );
-    let lines = checks
-        .iter()
-        .flat_map(|check| expectation(check, report, columns, style));
-    lines.collect()
-}
-
-fn expectation(
-    check: &Check,
-    report: &Report,
-    (name_columns, actual_columns): (usize, usize),
-    style: &Style,
-) -> Vec<String> {
-    let indent = " ".repeat(STATUS + 2);
-    let room = style.columns() - indent.len();
-    let (word, tone) = status(check.status);
-    let failed = matches!(check.status, CheckStatus::Fail | CheckStatus::Inconclusive);
-    let name = harmless(&check.name);
-    let (actual, message) = (harmless(&check.actual), harmless(&check.message));
-    let place = format!("{}:{}", harmless(&report.drill.file), check.line);
-    let line_only = format!(":{}", check.line);
-
-    let short = match (actual.is_empty(), message.is_empty()) {
-        (_, true) => format!("{}  {actual}", pad(&name, name_columns)),
-        (true, false) => format!("{}  {message}", pad(&name, name_columns)),
-        (false, false) => format!(
-            "{}  {}  {message}",
-            pad(&name, name_columns),
-            pad(&actual, actual_columns)
-        ),
-    };
-    let with_actual = format!("{}  {actual}", pad(&name, name_columns));
-    // What is said on the first line, where it stands, and what is left to be said. A failure keeps its whole place.
-    let candidates = [
-        (short.as_str(), &place, vec![]),
-        (
-            short.as_str(),
-            if failed { &place } else { &line_only },
-            vec![],
-        ),
-        (with_actual.as_str(), &place, vec![&*message]),
-        (&*name, &place, vec![&*actual, &*message]),
-    ];
-    let chosen = candidates.into_iter().find_map(|(text, place, rest)| {
-        let used = width(text.trim_end()) + 2 + width(place);
-        (used <= room).then(|| (text.trim_end().to_owned(), place, rest))
-    });
-    let head = style.paint(tone, &pad_left(word, STATUS));
-    let mut lines = Vec::new();
-    let rest = if let Some((text, place, rest)) = chosen {
-        let gap = " ".repeat(room - width(&text) - width(place));
-        lines.push(format!(
-            "{head}  {text}{gap}{}",
-            style.paint(Tone::Faint, place)
-        ));
-        rest
-    } else {
-        for (count, line) in wrap(&name, room).into_iter().enumerate() {
-            lines.push(if count == 0 {
-                format!("{head}  {line}")
-            } else {
-                format!("{indent}{line}")
-            });
-        }
-        vec![place.as_str(), &*actual, &*message]
-    };
-    let mut say = |text: &str, tone: Tone| {
-        for line in wrap(text, room) {
-            lines.push(format!("{indent}{}", style.paint(tone, &line)));
-        }
-    };
-    for text in rest {
-        say(text, Tone::Plain);
-    }
-    if check.kind == "rto" || (failed && check.kind == "outage") {
-        for line in where_it_went(report) {
-            say(&line, Tone::Faint);
-        }
-    }
-    if failed {
-        for line in check.evidence.iter().take(EVIDENCE) {
-            say(&format!("- {}", harmless(line)), Tone::Plain);
-        }
-        if check.evidence.len() > EVIDENCE {
-            let more = check.evidence.len() - EVIDENCE;
-            say(&format!("and {more} more in report.json"), Tone::Faint);
-        }
-    }
-    lines
-}
-
-/// `where it went: detect 61.2 + decide 0.7 + caches 28.9 + connect 0.8 s`, and what the largest part is.
-fn where_it_went(report: &Report) -> Vec<String> {
-    let parts = &report.judgement.parts;
-    let Some(largest) = parts
-        .iter()
-        .max_by(|left, right| left.seconds.total_cmp(&right.seconds))
-    else {
-        return Vec::new();
-    };
-    let digits = decimals(2.0 * report.measurement.resolution_s);
-    let sum: Vec<String> = parts
-        .iter()
-        .map(|part| format!("{} {:.digits$}", harmless(&part.name), part.seconds))
-        .collect();
-    let mut lines = vec![format!("where it went: {} s", sum.join(" + "))];
-    if parts.len() > 1 {
-        let (name, about) = (harmless(&largest.name), harmless(&largest.about));
-        lines.push(format!("largest part: {name}, {about}"));
     }
     lines
 }
@@ -498,6 +371,3 @@ pub(super) fn recovery(judgement: &Judgement) -> String {
         .recovery
         .map_or_else(String::new, |bounds: Bounds| value(bounds))
 }
-
-#[cfg(test)]
-mod tests;
