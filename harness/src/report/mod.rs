@@ -1,15 +1,15 @@
 //! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
 
+mod build;
 pub mod hostile;
 pub mod json;
 pub mod junit;
-mod layout;
+pub(crate) mod layout;
 mod quantity;
 #[cfg(test)]
 pub(crate) mod sample;
-mod strips;
-mod build;
-mod style;
+pub(crate) mod strips;
+pub(crate) mod style;
 mod summary;
 pub mod terminal;
 

@@ -38,15 +38,11 @@ pub(crate) fn range(bounds: Bounds) -> String {
     }
 }
 
-/// The time from one moment to another, `+47.6 s`.
-pub(crate) fn since(from: Bounds, to: Bounds) -> String {
-    let length = Bounds {
-        lo: (to.lo - from.hi.unwrap_or(from.lo)).max(0.0),
+/// The time from the beginning of one moment to another.
+pub(crate) fn since(from: Bounds, to: Bounds) -> Bounds {
+    Bounds {
+        lo: (to.lo - from.lo).max(0.0),
         hi: to.hi.map(|hi| (hi - from.lo).max(0.0)),
-    };
-    match length.hi {
-        Some(_) => format!("+{}", value(length)),
-        None => value(length),
     }
 }
 
@@ -166,7 +162,7 @@ mod tests {
         };
         assert_eq!(value(open), "> 240 s");
         assert_eq!(range(open), "[240 .. ?]");
-        assert_eq!(since(bounds(10.0, 10.2), open), "> 229.8 s");
+        assert_eq!(value(since(bounds(10.0, 10.2), open)), "> 230 s");
     }
 
     #[test]

@@ -222,13 +222,10 @@ impl Axis {
                 )
             };
             let free = |row: &String| row.is_empty() || width(row) < start;
-            let row = match rows.iter().position(free) {
-                Some(row) => row,
-                None => {
-                    rows.push(String::new());
-                    rows.len() - 1
-                }
-            };
+            let row = rows.iter().position(free).unwrap_or(rows.len());
+            if row == rows.len() {
+                rows.push(String::new());
+            }
             let gap = start.saturating_sub(width(&rows[row]));
             rows[row].push_str(&" ".repeat(gap));
             rows[row].push_str(&label);

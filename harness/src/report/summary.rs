@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::{
     Report,
     hostile::harmless,
-    layout::{cut, pad, pad_left, width},
+    layout::{cut, pad, pad_left, width, wrap},
     quantity::{elapsed, plural},
     style::{Style, Tone},
-    terminal::{recovery, status, verdict},
+    terminal::{expectations::status, recovery, verdict},
 };
 use crate::{
     exit_code::ExitCode,
@@ -81,9 +81,26 @@ pub(super) fn ending(reports: &[Report], style: &Style) -> Vec<String> {
         elapsed(real_duration(reports)),
         format!("exit {}", code.code()),
     ];
-    let line = numbers.iter().filter(|number| !number.is_empty());
-    let line: Vec<&str> = line.map(String::as_str).collect();
-    lines.push(style.paint(tone, &format!(" {}", line.join(" | "))));
+    let mut line = String::new();
+    let mut push = |line: &str| {
+        let wrapped = wrap(line, style.columns() - 1);
+        lines.extend(
+            wrapped
+                .iter()
+                .map(|line| style.paint(tone, &format!(" {line}"))),
+        );
+    };
+    for number in numbers.iter().filter(|number| !number.is_empty()) {
+        if line.is_empty() {
+            line.clone_from(number);
+        } else if 1 + width(&line) + 3 + width(number) <= style.columns() {
+            line = format!("{line} | {number}");
+        } else {
+            push(&line);
+            line.clone_from(number);
+        }
+    }
+    push(&line);
     if let Some(folder) = folder(reports) {
         lines.push(format!(" report  {}", harmless(&folder)));
     }
@@ -153,9 +170,9 @@ fn failures(reports: &[Report], style: &Style) -> Vec<String> {
 /// `9 drills: 8 passed, 1 failed`.
 fn drills(reports: &[Report]) -> String {
     let of = |verdict| {
-        reports
-            .iter()
-            .filter(|report| report.judgement.verdict == verdict)
+        let judgements = reports.iter().map(|report| &report.judgement);
+        judgements
+            .filter(|judgement| judgement.restored && judgement.verdict == verdict)
             .count()
     };
     let not_restored = reports

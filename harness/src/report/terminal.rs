@@ -1,5 +1,10 @@
 //! The report as text for a terminal, made to be pasted into a ticket: it fits 100 columns, and says nothing by colour alone.
 
+pub(super) mod expectations;
+#[cfg(test)]
+mod tests;
+
+use self::expectations::expectations;
 use super::{
     Report,
     hostile::harmless,
@@ -11,14 +16,11 @@ use super::{
 };
 use crate::{
     exit_code::ExitCode,
-    verdict::{Bounds, Check, CheckStatus, Judgement, Verdict},
+    verdict::{Bounds, CheckStatus, Judgement, Verdict},
 };
 
 /// The columns of the words on the left, `measured` or `restored`.
 const MARGIN: usize = 12;
-
-/// The columns up to the end of the status of an expectation.
-const STATUS: usize = 13;
 
 /// The lines of evidence that are shown of an expectation; the rest is in `report.json`.
 const EVIDENCE: usize = 5;
@@ -86,7 +88,12 @@ fn heading(report: &Report, style: &Style) -> Vec<String> {
     for line in wrap(&harmless(&report.drill.about), style.columns() - 7) {
         lines.push(format!("       {}", style.paint(Tone::Faint, &line)));
     }
-    for reason in &judgement.reasons {
+    // An expectation that failed says so itself.
+    let told = judgement
+        .checks
+        .iter()
+        .any(|check| check.status == CheckStatus::Fail);
+    for reason in judgement.reasons.iter().filter(|_| !told) {
         lines.extend(labelled(
             "reason",
             &[harmless(reason).into_owned()],
@@ -118,62 +125,66 @@ pub(super) fn verdict(judgement: &Judgement) -> (&'static str, Tone) {
     }
 }
 
-/// The word for what came of an expectation.
-pub(super) fn status(status: CheckStatus) -> (&'static str, Tone) {
-    match status {
-        CheckStatus::Pass => ("PASS", Tone::Good),
-        CheckStatus::NotRun => ("NOT RUN", Tone::Faint),
-        CheckStatus::Inconclusive => ("INCONCLUSIVE", Tone::Warning),
-        CheckStatus::Fail => ("FAIL", Tone::Bad),
-    }
-}
-
 /// The table of phases: what was measured, how well, and when it was over.
 fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
     let (durations, moments) = (&judgement.durations, &judgement.moments);
+    // Each with the moment at which it was over, whether it counts from the fault, and the expectation that limits it.
     let rows = [
-        ("impact delay", durations.impact_delay, moments.impact, None),
+        (
+            "impact delay",
+            durations.impact_delay,
+            moments.impact,
+            true,
+            "",
+        ),
         (
             "detected",
             durations.detection,
             moments.detected,
-            Some("detected"),
+            true,
+            "detected",
         ),
         (
             "dns switched",
             durations.dns_switch,
             moments.switched,
-            Some("dns-switch"),
+            true,
+            "dns-switch",
         ),
         (
             "dns caches",
             durations.propagation,
             moments.propagated,
-            None,
+            false,
+            "",
         ),
         (
             "first success",
             durations.first_success,
             moments.first_success,
-            None,
+            true,
+            "",
         ),
         (
             "recovery time",
             durations.recovery,
             moments.recovered,
-            Some("rto"),
+            true,
+            "rto",
         ),
         (
             "outage",
             durations.outage,
             moments.recovered,
-            Some("outage"),
+            false,
+            "outage",
         ),
         (
             "failback",
             durations.failback,
             moments.failed_back,
-            Some("failback"),
+            false,
+            "failback",
         ),
     ];
     let row = |name: &str, value: &str, bounds: &str, since_fault: &str| {
@@ -186,18 +197,19 @@ fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
         )
     };
     let mut lines = Vec::new();
-    for (name, duration, moment, kind) in rows {
+    for (name, duration, moment, from_fault, kind) in rows {
         let Some(duration) = duration else {
             continue;
         };
         let since_fault = match (moments.fault, moment) {
-            (Some(fault), Some(moment)) => since(fault, moment),
+            (Some(_), Some(_)) if from_fault => format!("+{}", value(duration)),
+            (Some(fault), Some(moment)) => format!("+{}", value(since(fault, moment))),
             (_, _) => String::new(),
         };
         let check = judgement
             .checks
             .iter()
-            .find(|check| Some(check.kind.as_str()) == kind && check.limit_s.is_some());
+            .find(|check| check.kind == kind && check.limit_s.is_some());
         let mut line = row(name, &value(duration), &range(duration), &since_fault);
         if let Some(limit) = check.and_then(|check| check.limit_s) {
             let limit = format!("   limit {} s", trimmed(limit, 3));
@@ -215,106 +227,6 @@ fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
     if !lines.is_empty() {
         let header = row("phase", "value", "bounds", "since fault");
         lines.insert(0, style.paint(Tone::Faint, &header));
-    }
-    lines
-}
-
-fn expectations(report: &Report, style: &Style) -> Vec<String> {
-    let checks = &report.judgement.checks;
-    let longest = checks
-        .iter()
-        .map(|check| width(&harmless(&check.name)))
-        .max();
-    let name_columns = longest.unwrap_or(0).min(30);
-    let mut lines = Vec::new();
-    for check in checks {
-        lines.extend(expectation(check, report, name_columns, style));
-    }
-    lines
-}
-
-fn expectation(check: &Check, report: &Report, name_columns: usize, style: &Style) -> Vec<String> {
-    let indent = STATUS + 2;
-    let (word, tone) = status(check.status);
-    let place = format!("{}:{}", harmless(&report.drill.file), check.line);
-    let place = cut(&place, 40, style);
-    let actual = harmless(&check.actual);
-    let message = harmless(&check.message);
-    let columns = style.columns();
-
-    let mut left = pad(&harmless(&check.name), name_columns);
-    let mut rest = Vec::new();
-    for text in [actual, message].iter().filter(|text| !text.is_empty()) {
-        if rest.is_empty() && indent + width(&left) + 2 + width(text) + 2 + width(&place) <= columns
-        {
-            left = format!("{left}  {text}");
-        } else {
-            rest.extend(wrap(text, columns - indent));
-        }
-    }
-    let left = left.trim_end();
-    let head = format!("{}  {left}", style.paint(tone, &pad_left(word, STATUS)));
-    let used = indent + width(left);
-    let mut lines = if used + 2 + width(&place) <= columns {
-        let gap = " ".repeat(columns - used - width(&place));
-        vec![format!("{head}{gap}{}", style.paint(Tone::Faint, &place))]
-    } else {
-        vec![head, format!("{}{place}", " ".repeat(indent))]
-    };
-    lines.extend(
-        rest.iter()
-            .map(|line| format!("{}{line}", " ".repeat(indent))),
-    );
-
-    let failed = matches!(check.status, CheckStatus::Fail | CheckStatus::Inconclusive);
-    if check.kind == "rto" || (failed && check.kind == "outage") {
-        for line in where_it_went(report, columns - indent) {
-            lines.push(format!(
-                "{}{}",
-                " ".repeat(indent),
-                style.paint(Tone::Faint, &line)
-            ));
-        }
-    }
-    if failed {
-        for line in check.evidence.iter().take(EVIDENCE) {
-            for line in wrap(&harmless(line), columns - indent - 2) {
-                lines.push(format!("{}  {line}", " ".repeat(indent)));
-            }
-        }
-        if check.evidence.len() > EVIDENCE {
-            let more = check.evidence.len() - EVIDENCE;
-            lines.push(format!(
-                "{}  and {more} more in report.json",
-                " ".repeat(indent)
-            ));
-        }
-    }
-    lines
-}
-
-/// `where it went: detect 61.2 + decide 0.7 + caches 28.9 + connect 0.8 s`, and what the largest part is.
-fn where_it_went(report: &Report, columns: usize) -> Vec<String> {
-    let parts = &report.judgement.parts;
-    let Some(largest) = parts
-        .iter()
-        .max_by(|left, right| left.seconds.total_cmp(&right.seconds))
-    else {
-        return Vec::new();
-    };
-    let digits = decimals(2.0 * report.measurement.resolution_s);
-    let sum: Vec<String> = parts
-        .iter()
-        .map(|part| format!("{} {:.digits$}", harmless(&part.name), part.seconds))
-        .collect();
-    let mut lines = wrap(&format!("where it went: {} s", sum.join(" + ")), columns);
-    if parts.len() > 1 {
-        let text = format!(
-            "largest part: {}, {}",
-            harmless(&largest.name),
-            harmless(&largest.about)
-        );
-        lines.extend(wrap(&text, columns));
     }
     lines
 }
@@ -357,7 +269,7 @@ fn measured(report: &Report, style: &Style) -> Vec<String> {
         count(measurement.samples)
     );
     if let Some(drift) = judgement.clock_drift_ms {
-        prober.push_str(&format!(", clock drift {}", short(drift.abs() / 1000.0)));
+        prober = format!("{prober}, clock drift {}", short(drift.abs() / 1000.0));
     }
     let mut texts = vec![cadence, prober];
     let speed = report.environment.speed;
@@ -459,6 +371,3 @@ pub(super) fn recovery(judgement: &Judgement) -> String {
         .recovery
         .map_or_else(String::new, |bounds: Bounds| value(bounds))
 }
-
-#[cfg(test)]
-mod tests;

@@ -97,7 +97,9 @@ fn no_line_is_wider_than_the_terminal() {
             .map(|report| render(std::slice::from_ref(report), &style));
         for text in texts.chain([render(&reports, &style)]) {
             assert!(text.is_ascii());
-            for line in text.lines() {
+            // A command or a path that is broken cannot be copied.
+            let copied = |line: &&str| !line.starts_with(" rerun") && !line.starts_with(" report");
+            for line in text.lines().filter(copied) {
                 assert!(
                     width(line) <= widest,
                     "{width_asked}: {} {line}",
