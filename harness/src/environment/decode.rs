@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     drill::Located,
-    source::{Context, Document, Item, Problem, Problems, report_duplicates},
+    source::{Context, Document, Item, Problem, Problems},
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -38,16 +38,12 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let about = file.default("about", String::new(), Item::text);
     let speed = file.default("speed", 1.0, Item::positive_number);
     let service = file.require("service", service);
-    let tiers = file.require("tiers", |tiers| {
-        named_list(tiers, "tiers", "tier", tier, |tier| &tier.name)
-    });
+    let tiers = file.require("tiers", |tiers| tiers.filled_list_of(tier));
     let probes = file.require("probes", |probes| {
         let host = service.as_ref().and_then(|service| service.host()).unwrap_or_default();
         probes.filled_list_of(|item| probe(item, host))
     });
-    let observers = file.default("observers", Vec::new(), |observers| {
-        named_list(observers, "observers", "observer", observer, |observer| &observer.name)
-    });
+    let observers = file.default("observers", Vec::new(), |observers| observers.list_of(observer));
     let targets = file.default("targets", BTreeMap::new(), targets);
     let stack = file.maybe("stack", stack::decode);
     file.finish();
@@ -64,27 +60,6 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         file: document.file.clone(),
         text: document.text.to_string(),
     })
-}
-
-/// A list whose entries have names, each once.
-fn named_list<'a, T>(
-    item: Item<'a>,
-    what: &str,
-    key: &str,
-    read: impl Fn(Item<'a>) -> Option<T>,
-    name_of: impl Fn(&T) -> &str,
-) -> Option<Vec<T>> {
-    let items = item.list()?;
-    let entries: Vec<(Option<T>, Item<'a>)> =
-        items.into_iter().map(|item| (read(item), item)).collect();
-    report_duplicates(
-        item.context(),
-        what,
-        entries
-            .iter()
-            .filter_map(|(entry, item)| Some((name_of(entry.as_ref()?), item.place_of(key)))),
-    );
-    entries.into_iter().map(|(entry, _)| entry).collect()
 }
 
 fn service(item: Item<'_>) -> Option<Service> {

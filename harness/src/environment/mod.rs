@@ -9,13 +9,14 @@ use std::{
 };
 
 use blackstart_lab::{
-    control::Resource,
+    control::{Resource, ResourceKind},
     stack::{DurationText, Stack},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    check,
     drill::Located,
     source::{Document, Problems, Variables},
 };
@@ -29,8 +30,12 @@ pub(crate) use decode::RESERVED;
 
 /// Reads an environment file. An environment is there if the problems have no error.
 pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Problems) {
-    let (file, problems) = read(path, variables);
-    (file.map(|file| file.environment), problems)
+    let (file, mut problems) = read(path, variables);
+    if let Some(file) = &file {
+        problems.append(check::environment(file));
+    }
+    let environment = file.map(|file| file.environment);
+    (environment.filter(|_| !problems.has_errors()), problems)
 }
 
 /// An environment and the tree it was made from, in which the places of its names are found.
@@ -275,6 +280,30 @@ impl Probe {
             Self::Http(probe) => probe.every,
             Self::Dns(probe) => probe.every,
         }
+    }
+}
+
+impl Target {
+    /// The words of the faults that can be applied to it.
+    pub fn faults(&self) -> &'static [&'static str] {
+        match self {
+            Self::Lab(resource) => match resource.kind {
+                ResourceKind::Workload => &["scale", "stop", "kill", "pause", "block-ingress", "respond"],
+                ResourceKind::VirtualMachine
+                | ResourceKind::StaticSite
+                | ResourceKind::LoadBalancer
+                | ResourceKind::Distribution => &["stop", "kill", "pause", "block-ingress", "respond"],
+                ResourceKind::TargetGroup => &["break-health-path"],
+                ResourceKind::HealthCheck => &["break-health-path", "invert-health-check", "disable-health-check"],
+            },
+        }
+    }
+}
+
+impl Recognise {
+    /// Whether an HTTP answer can show the tier.
+    pub fn by_http(&self) -> bool {
+        self.header.is_some() || self.body.is_some() || self.certificate.is_some()
     }
 }
 

@@ -2,9 +2,7 @@
 
 use blackstart_lab::control::ResourceKind;
 
-use super::{
-    DnsView, Environment, Probe, Target, stack_references,
-};
+use super::{DnsView, Environment, Probe, Target, stack_references};
 use crate::source::{
     Context, Document, Node, Problem,
     Step::{Index, Key},
@@ -12,6 +10,7 @@ use crate::source::{
 };
 
 pub(super) fn check(context: &Context<'_>, document: &Document, environment: &Environment) {
+    check_speed(context, document, environment);
     check_service(context, document, environment);
     check_probes(context, document, environment);
     check_tiers(context, document, environment);
@@ -21,6 +20,18 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
         let node = document.follow(&[Key("stack")]);
         stack_references::check(context, node, stack);
         check_host(context, document, environment);
+    }
+}
+
+fn check_speed(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let node = document.follow(&[Key("speed")]);
+    #[expect(clippy::float_cmp, reason = "1 is written as 1")]
+    if environment.stack.is_none() && environment.speed != 1.0 {
+        context.push(Problem::error(
+            context.file(),
+            node.place,
+            "only the lab's clock can run at another speed, and there is no `stack`",
+        ));
     }
 }
 
@@ -113,16 +124,17 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
         let node = document.follow(&[Key("observers"), Index(index), Key("observer")]);
         (observer.name.as_str(), node.place)
     });
-    // `detected: { by: … }` names either, so the two share one set of names. Two observers of one name are reported already.
+    // `detected: { by: … }` names either, so the two share one set of names.
     report_duplicates(context, "probes or observers", probe_names.chain(observer_names));
 }
 
 /// Two tiers that answers cannot tell apart would make every path a guess.
 fn check_tiers(context: &Context<'_>, document: &Document, environment: &Environment) {
-    if environment.tiers.is_empty() {
-        let node = document.follow(&[Key("tiers")]);
-        context.push(Problem::error(context.file(), node.place, "`tiers` is empty"));
-    }
+    let names = environment.tiers.iter().enumerate().map(|(index, tier)| {
+        let node = document.follow(&[Key("tiers"), Index(index), Key("tier")]);
+        (tier.name.as_str(), node.place)
+    });
+    report_duplicates(context, "tiers", names);
     for (index, tier) in environment.tiers.iter().enumerate() {
         let signs = |tier: &super::Tier| {
             let recognise = &tier.recognise;

@@ -159,11 +159,13 @@ fn health_check(item: Item<'_>) -> Option<HealthCheck> {
         Some(text)
     });
     let request_interval = check.default("request-interval", Duration::from_secs(30), |interval| {
+        let duration = interval.duration()?;
         // Route 53 `RequestInterval`: 10 or 30.
-        interval.word(&[
-            ("10s", Duration::from_secs(10)),
-            ("30s", Duration::from_secs(30)),
-        ])
+        if ![10, 30].map(Duration::from_secs).contains(&duration) {
+            interval.report("`request-interval` is 10s or 30s");
+            return None;
+        }
+        Some(duration)
     });
     let failure_threshold = check.default("failure-threshold", 3, |threshold| threshold.whole(1..=10));
     let checkers = check.default("checkers", 16, |checkers| checkers.whole(1..=64));

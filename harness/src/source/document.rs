@@ -18,6 +18,13 @@ use super::{
 /// The largest file that is read, in bytes.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
+const MOST_VALUES: usize = 10_000;
+const MOST_ALIASES: usize = 200;
+
+/// The deepest nesting that is read. Deserialising recurses and takes nearly 40 KB of stack a level in a debug build, of which a
+/// thread of a test runner has 2 MiB; files of ours have eight levels.
+const DEEPEST: usize = 32;
+
 /// A file that is sound YAML, with its variables filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
@@ -61,10 +68,11 @@ impl Document {
         problems.remember(path, &text);
         let options = serde_yaml::options! {
             budget: serde_yaml::budget! {
-                max_nodes: 10_000,
-                max_depth: 64,
+                max_nodes: MOST_VALUES,
+                max_depth: DEEPEST,
+                flow_nesting_limit: DEEPEST,
                 max_documents: 1,
-                max_aliases: 200,
+                max_aliases: MOST_ALIASES,
             },
             strict_booleans: true,
             reject_unsupported_tags: true,
@@ -78,7 +86,10 @@ impl Document {
             }
         };
         if root.value == Value::Null {
-            problems.push(Problem::error(path, Place::START, "the file is empty"));
+            problems.push(
+                Problem::error(path, Place::START, "the file is empty")
+                    .with_hint("`blackstart init` writes files to start from"),
+            );
             return (None, problems);
         }
         variables::fill(path, &text, &mut root, variables, &mut problems);
@@ -135,15 +146,30 @@ fn position_of(before: &str) -> Position {
 }
 
 fn syntax_problem(path: &Path, text: &str, error: &serde_yaml::Error) -> Problem {
-    use serde_yaml::Error;
-    let error = error.without_snippet();
+    use serde_yaml::{Error, budget::BudgetBreach};
+    let mut error = error.without_snippet();
     let place = error.location().map_or(Place::START, Place::of);
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner.without_snippet();
+    }
     // The end of the text may be past its last line; a place inside the file is what can be shown.
     let last = position_of(text.trim_end());
     let place = if place.at.line > last.line {
-        Place { at: last, length: 1 }
+        Place {
+            at: last,
+            length: 1,
+        }
     } else {
         place
+    };
+    let two_documents = || {
+        Problem::error(path, place, "the file holds more than one document")
+            .with_hint("write one file for each")
+    };
+    let too_much = || {
+        Problem::error(path, place, "the file is too large or nested too deeply").with_hint(format!(
+            "at most {MOST_VALUES} values, {DEEPEST} levels and {MOST_ALIASES} aliases are read"
+        ))
     };
     match error {
         Error::DuplicateMappingKey { key, .. } => {
@@ -153,14 +179,41 @@ fn syntax_problem(path: &Path, text: &str, error: &serde_yaml::Error) -> Problem
             };
             Problem::error(path, place, message)
         }
+        Error::MultipleDocuments { .. }
+        | Error::Budget {
+            breach: BudgetBreach::Documents { .. },
+            ..
+        } => two_documents(),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. } => Problem::error(path, place, "the file is too large or nested too deeply")
-            .with_hint("at most 10000 values, 64 levels, 200 aliases and one document are read"),
-        Error::MultipleDocuments { .. } => Problem::error(path, place, "the file holds more than one document")
-            .with_hint("write one file for each"),
-        _ => Problem::error(path, place, UserMessageFormatter.format_message(error).into_owned()),
+        | Error::AliasReplayCounterOverflow { .. } => too_much(),
+        other => {
+            let message = UserMessageFormatter.format_message(other);
+            // The scanner's own limit has no variant.
+            if message.contains("recursion limit") {
+                return too_much();
+            }
+            let problem = Problem::error(path, place, message);
+            if variable_before(text, place) {
+                return problem.with_hint(
+                    "put a value with `${…}` in quotes: inside `{ }` and `[ ]` its brace ends the value",
+                );
+            }
+            problem
+        }
     }
+}
+
+/// Whether a variable stands on the line before a place, or just at it.
+fn variable_before(text: &str, place: Place) -> bool {
+    let line = usize::try_from(place.at.line)
+        .ok()
+        .and_then(|line| text.lines().nth(line.checked_sub(1)?));
+    let columns = usize::try_from(place.at.column).unwrap_or(usize::MAX);
+    line.is_some_and(|line| {
+        let before: String = line.chars().take(columns).collect();
+        before.contains("${")
+    })
 }

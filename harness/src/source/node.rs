@@ -99,6 +99,21 @@ impl Node {
         }
     }
 
+    /// The place of a key, or of the value itself if it has no such key.
+    pub(crate) fn place_of_key(&self, key: &str) -> Place {
+        let found = match &self.value {
+            Value::Mapping(entries) => entries.iter().find(|(known, _)| known.name == key),
+            Value::Null
+            | Value::Boolean(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Text(_)
+            | Value::Sequence(_)
+            | Value::Unknown => None,
+        };
+        found.map_or(self.place, |(key, _)| key.place)
+    }
+
     /// The value that some steps lead to, or the last one on the way if they lead nowhere.
     pub(crate) fn follow(&self, steps: &[Step<'_>]) -> &Self {
         let mut node = self;

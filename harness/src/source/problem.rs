@@ -118,10 +118,11 @@ impl Problem {
         self
     }
 
-    /// The hint, or the question whether the nearest known name was meant.
+    /// The question whether the nearest known name was meant, and the hint.
     pub fn advice(&self) -> Option<String> {
         match (&self.hint, &self.nearest) {
-            (Some(hint), _) => Some(hint.clone()),
+            (Some(hint), None) => Some(hint.clone()),
+            (Some(hint), Some(nearest)) => Some(format!("did you mean `{nearest}`? {hint}")),
             (None, Some(nearest)) => Some(format!("did you mean `{nearest}`?")),
             (None, None) => None,
         }
@@ -237,17 +238,17 @@ impl Problems {
     }
 }
 
-/// The known name that is spelled most like an unknown one, none if they have little in common.
+/// The known name that is spelled most like an unknown one, none if every third letter or more would have to change.
 pub(crate) fn nearest<'a>(
     unknown: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    const ALIKE: f64 = 0.8;
+    let allowed = (unknown.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(unknown, name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
 

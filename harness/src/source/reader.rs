@@ -4,7 +4,6 @@ use std::{cell::RefCell, ops::RangeInclusive, path::Path, time::Duration};
 
 use super::{
     Key, Node, Place, Problem, Problems, Value, duration,
-    node::Step,
 };
 
 /// The longest duration of a drill or a measurement.
@@ -77,11 +76,6 @@ impl<'a> Item<'a> {
 
     pub(crate) fn context(self) -> &'a Context<'a> {
         self.context
-    }
-
-    /// The place of one of the values in this mapping, or of the mapping if it has none.
-    pub(crate) fn place_of(self, key: &str) -> Place {
-        self.node.get(key).unwrap_or(self.node).place
     }
 
     /// An error at this value.
@@ -625,9 +619,4 @@ pub(crate) fn report_duplicates<'a>(
             ));
         }
     }
-}
-
-/// The steps to a value, for places found after decoding.
-pub(crate) fn place_in(root: &Node, steps: &[Step<'_>]) -> Place {
-    root.follow(steps).place
 }
