@@ -146,6 +146,8 @@ impl HttpProbe {
                     bytes.extend_from_slice(&data);
                 }
                 if bytes.len() >= BODY_LIMIT {
+                    // What came in the same packet as the limit does not count, or what is found would depend on the packets.
+                    bytes.truncate(BODY_LIMIT);
                     complete = false;
                     break;
                 }

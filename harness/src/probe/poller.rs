@@ -65,9 +65,14 @@ pub async fn poll(
                 let (samples, cancel, due) = (samples.clone(), cancel.clone(), due(seq));
                 tracker.spawn(async move {
                     let start = Instant::now();
-                    let sample = match cancel.run_until_cancelled(probe.look(u64::from(seq))).await {
-                        Some(look) => finish(&schedule, &clock, &control, Times { seq, due, start, end: Instant::now() }, look),
-                        None => void(&schedule, &clock, seq, due, VoidReason::Cancelled),
+                    // The machine may have stalled between the tick and here as well.
+                    let sample = if start > due + schedule.every {
+                        void(&schedule, &clock, seq, due, VoidReason::Late)
+                    } else {
+                        match cancel.run_until_cancelled(probe.look(u64::from(seq))).await {
+                            Some(look) => finish(&schedule, &clock, &control, Times { seq, due, start, end: Instant::now() }, look),
+                            None => void(&schedule, &clock, seq, due, VoidReason::Cancelled),
+                        }
                     };
                     drop(permit);
                     send(&samples, sample);
