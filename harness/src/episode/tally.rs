@@ -75,6 +75,8 @@ pub(crate) struct Gap {
     pub(crate) to: Duration,
     /// How many.
     pub(crate) samples: u64,
+    /// How many samples before them counted.
+    pub(crate) position: u64,
 }
 
 /// What is counted of a probe's samples.
@@ -220,10 +222,12 @@ impl Tally {
     }
 
     fn widen_gap(&mut self, samples: u64, from: Duration, to: Duration) {
+        let position = self.all().usable();
         let gap = self.gap.get_or_insert(Gap {
             from,
             to,
             samples: 0,
+            position,
         });
         gap.samples = gap.samples.saturating_add(samples);
         gap.to = gap.to.max(to);

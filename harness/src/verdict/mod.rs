@@ -1,6 +1,14 @@
 //! Judging: a drill and a timeline in, verdicts out. Pure, and nothing here knows how the timeline came about.
 
+mod checks;
+mod conclude;
+mod findings;
 mod judge;
+mod lanes;
+mod limit;
+mod record;
+mod times;
+mod words;
 
 use std::collections::BTreeMap;
 
