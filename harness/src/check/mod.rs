@@ -2,6 +2,7 @@
 
 mod answerable;
 mod cadence;
+mod pages;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::{
 pub(crate) fn environment(file: &EnvironmentFile) -> Problems {
     let context = Context::new(&file.document.file);
     cadence::environment(&context, file);
+    pages::environment(&context, file);
     context.into_problems()
 }
 
