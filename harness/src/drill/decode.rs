@@ -26,7 +26,7 @@ pub(crate) const FAULTS: [&str; 9] = [
     "respond",
 ];
 
-pub(super) fn decode(document: &Document) -> (Option<Drill>, Problems) {
+pub(crate) fn decode(document: &Document) -> (Option<Drill>, Problems) {
     let context = Context::new(&document.file);
     let drill = decode_file(&context, document);
     let problems = context.into_problems();

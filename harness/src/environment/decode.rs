@@ -19,10 +19,13 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const GOOD_WITHIN: Duration = Duration::from_millis(800);
 const OBSERVED_EVERY: Duration = Duration::from_secs(2);
 
+/// The methods that a request can have.
+pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+
 /// Words of a path that name no tier.
 pub(crate) const RESERVED: [&str; 2] = ["down", "*"];
 
-pub(super) fn decode(document: &Document) -> (Option<Environment>, Problems) {
+pub(crate) fn decode(document: &Document) -> (Option<Environment>, Problems) {
     let context = Context::new(&document.file);
     let environment = decode_file(&context, document);
     if let Some(environment) = &environment {
@@ -146,7 +149,7 @@ fn request(item: Item<'_>, service_path: &str) -> Option<Request> {
 }
 
 fn method(item: Item<'_>) -> Option<String> {
-    item.word(&["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"].map(|word| (word, word)))
+    item.word(&METHODS.map(|word| (word, word)))
         .map(str::to_owned)
 }
 

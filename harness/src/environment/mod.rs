@@ -21,12 +21,12 @@ use crate::{
     source::{Document, Problems, Variables},
 };
 
-mod decode;
+pub(crate) mod decode;
 mod references;
 mod stack;
 mod stack_references;
 
-pub(crate) use decode::RESERVED;
+pub(crate) use decode::{METHODS, RESERVED};
 
 /// Reads an environment file. An environment is there if the problems have no error.
 pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Problems) {
