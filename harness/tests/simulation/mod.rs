@@ -186,7 +186,6 @@ pub fn sample(
         answers: Vec::new(),
         ttl: None,
         response_code: None,
-        retransmissions: None,
         detail: None,
     }
 }
