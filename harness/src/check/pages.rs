@@ -9,7 +9,11 @@ use crate::{
 
 /// Reports the pages that are missing or cannot be read.
 pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
-    let sites = file.environment.stack.iter().flat_map(|stack| &stack.static_sites);
+    let sites = file
+        .environment
+        .stack
+        .iter()
+        .flat_map(|stack| &stack.static_sites);
     for (name, site) in sites {
         let what = match File::open(&site.page) {
             Ok(_) if site.page.is_file() => continue,
@@ -17,7 +21,13 @@ pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there",
             Err(_) => "may not be read",
         };
-        let node = file.document.follow(&[Key("stack"), Key("static-sites"), Key(name), Key("page")]);
-        context.push(Problem::error(context.file(), node.place, format!("the page {} {what}", shown(node))));
+        let node =
+            file.document
+                .follow(&[Key("stack"), Key("static-sites"), Key(name), Key("page")]);
+        context.push(Problem::error(
+            context.file(),
+            node.place,
+            format!("the page {} {what}", shown(node)),
+        ));
     }
 }

@@ -42,7 +42,10 @@ impl Control {
             loop {
                 ticks.tick().await;
                 let start = Instant::now();
-                if !matches!(tokio::time::timeout(PATIENCE, ask(address)).await, Ok(Ok(()))) {
+                if !matches!(
+                    tokio::time::timeout(PATIENCE, ask(address)).await,
+                    Ok(Ok(()))
+                ) {
                     watching.failed(start, Instant::now());
                 }
             }
@@ -61,7 +64,9 @@ impl Control {
     /// Whether the control probe failed at any time between the two.
     pub fn failed_between(&self, start: Instant, end: Instant) -> bool {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.iter().any(|&(from, to)| from <= end && start <= to)
+        failures
+            .iter()
+            .any(|&(from, to)| from <= end && start <= to)
     }
 }
 
@@ -97,7 +102,9 @@ mod tests {
     async fn a_healthy_machine_has_no_control_failures() {
         let cancel = CancellationToken::new();
         let start = Instant::now();
-        let control = Control::start(Duration::from_millis(5), cancel.clone()).await.unwrap();
+        let control = Control::start(Duration::from_millis(5), cancel.clone())
+            .await
+            .unwrap();
         ask_until_ticked().await;
         cancel.cancel();
         assert!(!control.failed_between(start, Instant::now()));
