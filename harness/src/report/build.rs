@@ -57,9 +57,7 @@ impl Report {
     /// Where the person stands who has to restore a target by hand.
     pub(super) fn what_restores(&self) -> String {
         let folder = hostile::harmless(&self.run.folder);
-        format!(
-            "what was captured of each target is in {folder}/undo.ndjson, with what restores it in words"
-        )
+        format!("what restores it, in words too: {folder}/undo.ndjson")
     }
 }
 

@@ -74,14 +74,17 @@ pub(super) fn rto(scene: Scene<'_>, within: Duration, from: ClockStart, to: Cloc
         ClockStart::Fault => stop.since(attributed.fault),
         ClockStart::Impact => stop.since(impact),
     };
-    longest(scene, within, to, counted, measure)
+    longest(scene, within, to, scene.record.revert(), counted, measure)
 }
 
+/// What users went through, whatever ended it: a service that only came back because the fault was taken away had an outage of
+/// known length, and no recovery of its own.
 pub(super) fn outage(scene: Scene<'_>, within: Duration) -> Outcome {
     longest(
         scene,
         within,
         ClockStop::Stable,
+        None,
         |_| true,
         |_, stop, impact| stop.since(impact),
     )
@@ -93,6 +96,7 @@ fn longest(
     scene: Scene<'_>,
     within: Duration,
     to: ClockStop,
+    before: Option<Duration>,
     counted: impl Fn(&&Attributed) -> bool,
     measure: impl Fn(&Attributed, Span, Span) -> Span,
 ) -> Outcome {
@@ -104,15 +108,14 @@ fn longest(
     if let Some(outcome) = too_few(window) {
         return outcome;
     }
-    let revert = scene.record.revert();
     let epsilon = watch.epsilon();
     let outcomes = scene.disruptions.iter().filter(counted).map(|attributed| {
         let disruption = &attributed.disruption;
         let impact = disruption.impact.span.widened(epsilon);
         let impact = impact.not_before(attributed.fault.lo);
         let stop = match to {
-            ClockStop::Stable => disruption.recovered_before(revert),
-            ClockStop::FirstSuccess => disruption.answered_before(revert),
+            ClockStop::Stable => disruption.recovered_before(before),
+            ClockStop::FirstSuccess => disruption.answered_before(before),
         };
         let stop = stop.widened(epsilon).not_before(impact.lo);
         let value = measure(attributed, stop, impact);
