@@ -10,7 +10,7 @@
 //! Each arrow is one function, and only [`run::run`] changes anything.
 //!
 //! - [`source`]: the text of the files, a tree with positions, and the problems found in it.
-//! - [`drill`] and [`environment`]: what the files say; [`catalog`] loads several and [`check`] holds one against the other.
+//! - [`drill`] and [`environment`]: what the files say; [`catalog`] loads several and holds one against the other.
 //! - [`plan`]: everything a drill will do, worked out beforehand.
 //! - [`provider`] reaches targets, [`probe`] looks at the service, [`run`] goes through the phases with both.
 //! - [`timeline`]: the record of a run.
@@ -20,7 +20,7 @@
 //! - [`schema`], [`explain`] and [`exit_code`]: what other programs and people at 3 a.m. need to know.
 
 pub mod catalog;
-pub mod check;
+mod check;
 pub mod cli;
 pub mod drill;
 pub mod environment;

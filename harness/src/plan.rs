@@ -90,7 +90,9 @@ pub enum PlanError {
         source: ProviderError,
     },
     /// The environment has no probe that looks at the service as users do.
-    #[error("{environment}: no probe sends the `read` request on new connections, so nothing would see what users see")]
+    #[error(
+        "{environment}: no probe sends the `read` request on new connections, so nothing would see what users see"
+    )]
     NoUserProbe {
         /// The environment's name.
         environment: String,
@@ -101,19 +103,31 @@ pub enum PlanError {
 ///
 /// # Errors
 /// If a fault cannot be carried out there, or nobody would see what users see.
-pub fn plan(drill: Arc<Drill>, environment: Arc<Environment>, speed: Option<f64>) -> Result<Plan, PlanError> {
+pub fn plan(
+    drill: Arc<Drill>,
+    environment: Arc<Environment>,
+    speed: Option<f64>,
+) -> Result<Plan, PlanError> {
     let speed = speed.unwrap_or(environment.speed);
     let Some(user) = environment.user_probe() else {
-        return Err(PlanError::NoUserProbe { environment: environment.name.clone() });
+        return Err(PlanError::NoUserProbe {
+            environment: environment.name.clone(),
+        });
     };
     let mut faults = Vec::new();
-    for (step, fault) in drill.faults.iter().enumerate().flat_map(|(step, entry)| entry.faults.iter().map(move |fault| (step, fault))) {
-        let change = lab::change(&environment, &fault.value).map_err(|source| PlanError::Fault {
-            file: drill.file.display().to_string(),
-            line: fault.at.line,
-            number: faults.len() + 1,
-            source,
-        })?;
+    for (step, fault) in drill
+        .faults
+        .iter()
+        .enumerate()
+        .flat_map(|(step, entry)| entry.faults.iter().map(move |fault| (step, fault)))
+    {
+        let change =
+            lab::change(&environment, &fault.value).map_err(|source| PlanError::Fault {
+                file: drill.file.display().to_string(),
+                line: fault.at.line,
+                number: faults.len() + 1,
+                source,
+            })?;
         faults.push(PlannedFault {
             facts: FaultPlanned {
                 kind: fault.value.kind().to_owned(),
@@ -127,8 +141,19 @@ pub fn plan(drill: Arc<Drill>, environment: Arc<Environment>, speed: Option<f64>
         });
     }
     let limits = limits(&drill, user.every, speed);
-    let probes = environment.probes.iter().map(|probe| planned_probe(&probe.value, &environment, speed)).collect();
-    Ok(Plan { drill, environment, speed, faults, probes, limits })
+    let probes = environment
+        .probes
+        .iter()
+        .map(|probe| planned_probe(&probe.value, &environment, speed))
+        .collect();
+    Ok(Plan {
+        drill,
+        environment,
+        speed,
+        faults,
+        probes,
+        limits,
+    })
 }
 
 fn planned_probe(probe: &Probe, environment: &Environment, speed: f64) -> PlannedProbe {
@@ -138,7 +163,11 @@ fn planned_probe(probe: &Probe, environment: &Environment, speed: f64) -> Planne
             name: probe.name.clone(),
             kind: ProbeKind::Http {
                 request: probe.request.clone(),
-                writes: environment.service.requests.get(&probe.request).is_some_and(|request| request.writes),
+                writes: environment
+                    .service
+                    .requests
+                    .get(&probe.request)
+                    .is_some_and(|request| request.writes),
                 connection: probe.connection,
                 standby: probe.standby.clone(),
             },
@@ -150,27 +179,40 @@ fn planned_probe(probe: &Probe, environment: &Environment, speed: f64) -> Planne
             let timeout = real(probe.timeout, TIMEOUT_FLOOR);
             ProbeStarted {
                 name: probe.name.clone(),
-                kind: ProbeKind::Dns { view: probe.view, server: probe.server.clone() },
+                kind: ProbeKind::Dns {
+                    view: probe.view,
+                    server: probe.server.clone(),
+                },
                 every: probe.every,
                 timeout,
                 good_within: timeout,
             }
         }
     };
-    PlannedProbe { resolution: facts.every, facts }
+    PlannedProbe {
+        resolution: facts.every,
+        facts,
+    }
 }
 
 fn limits(drill: &Drill, every: Duration, speed: f64) -> Limits {
     // A stable run is five samples and five seconds at least, or ten samples where they are rare (measurement D4).
     let stable = (every * 10).max(Duration::from_secs(5));
-    let longest = drill.expect.iter().filter_map(|expectation| during_hold(&expectation.value)).max();
+    let longest = drill
+        .expect
+        .iter()
+        .filter_map(|expectation| during_hold(&expectation.value))
+        .max();
     // A sample that times out is known late: what the limit still has to show may be under way when it passes.
     let late = real_limit(Duration::ZERO, speed, TIMEOUT_FLOOR).mul_f64(speed);
     let recovered = longest.unwrap_or(HOLD_LIMIT) + stable + late;
-    let failback = drill.expect.iter().find_map(|expectation| match &expectation.value {
-        Expect::Failback { within, .. } => Some(*within),
-        _ => None,
-    });
+    let failback = drill
+        .expect
+        .iter()
+        .find_map(|expectation| match &expectation.value {
+            Expect::Failback { within, .. } => Some(*within),
+            _ => None,
+        });
     Limits {
         steady_state: drill.steady_state.r#for.max(every * STEADY_SAMPLES),
         recovered,
@@ -230,15 +272,22 @@ impl Plan {
 
     /// The probes that watch a standby, each with the tier it reaches while all is well.
     pub fn standbys(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.probes.iter().filter_map(|probe| match &probe.facts.kind {
-            ProbeKind::Http { standby: Some(tier), .. } => Some((probe.facts.name.as_str(), tier.as_str())),
-            ProbeKind::Http { standby: None, .. } | ProbeKind::Dns { .. } => None,
-        })
+        self.probes
+            .iter()
+            .filter_map(|probe| match &probe.facts.kind {
+                ProbeKind::Http {
+                    standby: Some(tier),
+                    ..
+                } => Some((probe.facts.name.as_str(), tier.as_str())),
+                ProbeKind::Http { standby: None, .. } | ProbeKind::Dns { .. } => None,
+            })
     }
 
     /// The name of the users' own probe.
     pub fn user_probe(&self) -> &str {
-        self.environment.user_probe().map_or("", |probe| &probe.name)
+        self.environment
+            .user_probe()
+            .map_or("", |probe| &probe.name)
     }
 }
 
@@ -246,11 +295,25 @@ impl fmt::Display for Plan {
     /// The plan as a page for the person who has to approve it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (drill, words) = (&self.drill, duration_words);
-        let home = drill.steady_state.served_by.as_ref().or(self.environment.tiers.first().map(|tier| &tier.name));
-        writeln!(f, "PLAN  {}  in {}\n      {}\n", drill.name, self.environment.name, drill.about)?;
+        let home = drill.steady_state.served_by.as_ref().or(self
+            .environment
+            .tiers
+            .first()
+            .map(|tier| &tier.name));
+        writeln!(
+            f,
+            "PLAN  {}  in {}\n      {}\n",
+            drill.name, self.environment.name, drill.about
+        )?;
         writeln!(f, " steady state")?;
-        let (watched, home) = (words(self.limits.steady_state), home.map_or("anybody", String::as_str));
-        writeln!(f, "   good for {watched}, served by {home}; otherwise nothing is injected\n")?;
+        let (watched, home) = (
+            words(self.limits.steady_state),
+            home.map_or("anybody", String::as_str),
+        );
+        writeln!(
+            f,
+            "   good for {watched}, served by {home}; otherwise nothing is injected\n"
+        )?;
         writeln!(f, " faults, in this order")?;
         for (number, fault) in self.faults.iter().enumerate() {
             let when = match drill.faults[fault.step].after {
@@ -258,35 +321,76 @@ impl fmt::Display for Plan {
                 After::Delay(delay) => format!(", {} after the one before", words(delay)),
                 After::Recovered => ", when users have recovered".to_owned(),
             };
-            writeln!(f, "   {}. {} {}{when}", number + 1, fault.facts.kind, fault.facts.target)?;
-            writeln!(f, "      touches {}: {}", fault.touches, fault.facts.describe)?;
+            writeln!(
+                f,
+                "   {}. {} {}{when}",
+                number + 1,
+                fault.facts.kind,
+                fault.facts.target
+            )?;
+            writeln!(
+                f,
+                "      touches {}: {}",
+                fault.touches, fault.facts.describe
+            )?;
             writeln!(f, "      revert  {}", fault.revert)?;
         }
         match drill.hold {
-            Hold::For(duration) => writeln!(f, "\n hold {}, then revert the last fault first", words(duration))?,
+            Hold::For(duration) => writeln!(
+                f,
+                "\n hold {}, then revert the last fault first",
+                words(duration)
+            )?,
             Hold::UntilStable => {
                 let most = words(self.limits.hold);
-                writeln!(f, "\n hold until users are served again, at most {most}, then revert the last fault first")?;
+                writeln!(
+                    f,
+                    "\n hold until users are served again, at most {most}, then revert the last fault first"
+                )?;
             }
         }
         writeln!(f, "\n probes")?;
         for PlannedProbe { facts, resolution } in &self.probes {
             let how = match &facts.kind {
-                ProbeKind::Http { connection: Connection::New, .. } => "new connections",
-                ProbeKind::Http { connection: Connection::KeepAlive, .. } => "kept connections",
+                ProbeKind::Http {
+                    connection: Connection::New,
+                    ..
+                } => "new connections",
+                ProbeKind::Http {
+                    connection: Connection::KeepAlive,
+                    ..
+                } => "kept connections",
                 ProbeKind::Dns { .. } => "one question each",
             };
-            let (every, within, resolution) = (words(facts.every), words(facts.good_within), words(*resolution));
-            writeln!(f, "   {:<12} every {every:<6} {how:<18} good within {within:<6} times to +-{resolution}", facts.name)?;
+            let (every, within, resolution) = (
+                words(facts.every),
+                words(facts.good_within),
+                words(*resolution),
+            );
+            writeln!(
+                f,
+                "   {:<12} every {every:<6} {how:<18} good within {within:<6} times to +-{resolution}",
+                facts.name
+            )?;
         }
         writeln!(f, "\n expectations")?;
         for expectation in &drill.expect {
-            writeln!(f, "   line {:<4} {}", expectation.at.line, expectation.value.words())?;
+            writeln!(
+                f,
+                "   line {:<4} {}",
+                expectation.at.line,
+                expectation.value.words()
+            )?;
         }
         let longest = self.longest();
         write!(f, "\n takes at most {}", words(longest))?;
         if (self.speed - 1.0).abs() > f64::EPSILON {
-            write!(f, ", which is {:.0} s at speed {}", self.real(longest).as_secs_f64(), self.speed)?;
+            write!(
+                f,
+                ", which is {:.0} s at speed {}",
+                self.real(longest).as_secs_f64(),
+                self.speed
+            )?;
         }
         writeln!(f)
     }

@@ -40,7 +40,9 @@ pub fn drills(folder: impl AsRef<Path>) -> ExitCode {
     drop(rustls::crypto::ring::default_provider().install_default());
     let trials = match load(folder) {
         Ok(entries) => trials(entries, &reports),
-        Err(problems) => Ok(vec![Trial::test("check", move || Err(Failed::from(problems)))]),
+        Err(problems) => Ok(vec![Trial::test("check", move || {
+            Err(Failed::from(problems))
+        })]),
     };
     match trials {
         Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
@@ -52,9 +54,17 @@ pub fn drills(folder: impl AsRef<Path>) -> ExitCode {
 }
 
 fn load(folder: &Path) -> Result<Vec<catalog::Entry>, String> {
-    let selection = Selection { paths: vec![folder.to_owned()], environment: None, speed: None };
+    let selection = Selection {
+        paths: vec![folder.to_owned()],
+        environment: None,
+        speed: None,
+    };
     let (catalog, problems) = catalog::load(&selection, &|name| std::env::var(name).ok());
-    if problems.has_errors() { Err(problems.render(Coloring::Plain)) } else { Ok(catalog.entries) }
+    if problems.has_errors() {
+        Err(problems.render(Coloring::Plain))
+    } else {
+        Ok(catalog.entries)
+    }
 }
 
 fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, std::io::Error> {
@@ -66,7 +76,14 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
         let name = format!("lab::{}", entry.drill.name);
         Trial::test(name, move || {
             let folder = folder_of(&reports, &run_id, &entry.drill.name)?;
-            let assignment = Assignment { entry, speed: None, run_id, folder, seed, command: std::env::args().collect() };
+            let assignment = Assignment {
+                entry,
+                speed: None,
+                run_id,
+                folder,
+                seed,
+                command: std::env::args().collect(),
+            };
             conduct(&runtime, &assignment)
         })
     };
@@ -80,10 +97,15 @@ fn folder_of(reports: &Path, run_id: &RunId, drill: &str) -> Result<PathBuf, std
 
 fn conduct(runtime: &tokio::runtime::Runtime, assignment: &Assignment) -> Result<(), Failed> {
     let (_stopper, stop) = Stopper::new();
-    let report = runtime.block_on(suite::conduct(assignment, stop, &mut |_| {})).map_err(|error| chain(&error))?;
+    let report = runtime
+        .block_on(suite::conduct(assignment, stop, &mut |_| {}))
+        .map_err(|error| chain(&error))?;
     let reports = std::slice::from_ref(&report);
     std::fs::write(assignment.folder.join("report.json"), json::render(reports))?;
-    std::fs::write(assignment.folder.join("TEST-drills.xml"), junit::render(reports))?;
+    std::fs::write(
+        assignment.folder.join("TEST-drills.xml"),
+        junit::render(reports),
+    )?;
     match exit_code::ExitCode::from(&report.judgement) {
         exit_code::ExitCode::Passed => Ok(()),
         _ => Err(Failed::from(terminal::render(reports, &Style::default()))),

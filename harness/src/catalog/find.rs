@@ -15,7 +15,11 @@ use crate::{
 const DRILLS: &str = "drills";
 
 /// The folders in which an environment is looked for by name, from the folder of the drill.
-const BESIDE_THE_DRILL: [&str; 3] = ["environments", "../environments", "../fixtures/environments"];
+const BESIDE_THE_DRILL: [&str; 3] = [
+    "environments",
+    "../environments",
+    "../fixtures/environments",
+];
 
 /// The folder in which it is looked for last, from the current one.
 const LAST: &str = "fixtures/environments";
@@ -80,8 +84,12 @@ pub(super) fn environment(drill: &DrillFile) -> Result<PathBuf, Box<Problem>> {
     }
     let node = drill.document.follow(&[Key("environment")]);
     Err(Box::new(
-        Problem::error(&drill.drill.file, node.place, "there is no such environment file")
-            .with_hint("a path is taken from the folder of the drill"),
+        Problem::error(
+            &drill.drill.file,
+            node.place,
+            "there is no such environment file",
+        )
+        .with_hint("a path is taken from the folder of the drill"),
     ))
 }
 
@@ -91,6 +99,23 @@ pub(super) fn chosen_environment(chosen: &str, drill: &DrillFile) -> Result<Path
         return Ok(PathBuf::from(chosen));
     }
     named(chosen, drill)
+}
+
+/// The file of an environment that no drill asks for: a path, or a name that drills in `drills` could use.
+pub(super) fn environment_from_here(name: &str) -> PathBuf {
+    if is_yaml(Path::new(name)) || name.contains(['/', '\\']) {
+        return PathBuf::from(name);
+    }
+    let file_name = format!("{name}.yaml");
+    let folders = BESIDE_THE_DRILL
+        .iter()
+        .map(|folder| Path::new("drills").join(folder));
+    let mut paths = folders
+        .chain([PathBuf::from(LAST)])
+        .map(|folder| folder.join(&file_name));
+    paths
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| Path::new(LAST).join(&file_name))
 }
 
 fn named(name: &str, drill: &DrillFile) -> Result<PathBuf, Box<Problem>> {
@@ -116,12 +141,20 @@ fn named(name: &str, drill: &DrillFile) -> Result<PathBuf, Box<Problem>> {
 fn unknown(name: &str, drill: &DrillFile, folders: &[PathBuf]) -> Problem {
     let node = drill.document.follow(&[Key("environment")]);
     let mut known = BTreeSet::new();
-    for file in folders.iter().filter_map(|folder| files_in(folder).ok()).flatten() {
+    for file in folders
+        .iter()
+        .filter_map(|folder| files_in(folder).ok())
+        .flatten()
+    {
         if let Some(stem) = file.file_stem().and_then(|stem| stem.to_str()) {
             known.insert(stem.to_owned());
         }
     }
-    let shown = if node.filled { "that the variable names".to_owned() } else { format!("`{name}`") };
+    let shown = if node.filled {
+        "that the variable names".to_owned()
+    } else {
+        format!("`{name}`")
+    };
     let looked: Vec<String> = folders
         .iter()
         .map(|folder| folder.display().to_string())

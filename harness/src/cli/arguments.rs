@@ -163,7 +163,11 @@ fn speed(text: &str) -> Result<f64, String> {
 
 impl SelectionArguments {
     pub(super) fn selection(&self) -> Selection {
-        Selection { paths: self.paths.clone(), environment: self.env.clone(), speed: self.speed }
+        Selection {
+            paths: self.paths.clone(),
+            environment: self.env.clone(),
+            speed: self.speed,
+        }
     }
 }
 

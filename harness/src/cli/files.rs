@@ -17,19 +17,34 @@ use crate::{
 ///
 /// # Errors
 /// The exit code, if a file is invalid or nothing is left.
-pub(super) fn load(arguments: &SelectionArguments, terminal: Terminal) -> Result<Catalog, ExitCode> {
+pub(super) fn load(
+    arguments: &SelectionArguments,
+    terminal: Terminal,
+) -> Result<Catalog, ExitCode> {
     let (mut catalog, problems) = catalog::load(&arguments.selection(), &variable);
     if !problems.is_empty() {
-        tell(problems.render(Terminal::coloring(terminal.stderr)).trim_end());
+        tell(
+            problems
+                .render(Terminal::coloring(terminal.stderr))
+                .trim_end(),
+        );
     }
     if problems.has_errors() {
         return Err(ExitCode::Usage);
     }
     if !arguments.tag.is_empty() {
-        catalog.entries.retain(|entry| entry.drill.tags.iter().any(|tag| arguments.tag.contains(tag)));
+        catalog.entries.retain(|entry| {
+            entry
+                .drill
+                .tags
+                .iter()
+                .any(|tag| arguments.tag.contains(tag))
+        });
     }
     if catalog.entries.is_empty() {
-        tell("error: no drill was selected\n\nhint: `blackstart list` shows the drills with their tags");
+        tell(
+            "error: no drill was selected\n\nhint: `blackstart list` shows the drills with their tags",
+        );
         return Err(ExitCode::NothingSelected);
     }
     Ok(catalog)
@@ -39,8 +54,15 @@ pub(super) fn check(arguments: &SelectionArguments, terminal: Terminal) -> ExitC
     match load(arguments, terminal) {
         Err(code) => code,
         Ok(catalog) => {
-            let expectations: usize = catalog.entries.iter().map(|entry| entry.drill.expect.len()).sum();
-            print(&format!("{} drills, {expectations} expectations: no errors\n", catalog.entries.len()));
+            let expectations: usize = catalog
+                .entries
+                .iter()
+                .map(|entry| entry.drill.expect.len())
+                .sum();
+            print(&format!(
+                "{} drills, {expectations} expectations: no errors\n",
+                catalog.entries.len()
+            ));
             ExitCode::Passed
         }
     }
@@ -53,10 +75,22 @@ pub(super) fn list(arguments: &SelectionArguments, terminal: Terminal) -> ExitCo
     };
     let mut lines = Vec::new();
     for listing in catalog.entries.iter().map(catalog::Entry::listing) {
-        let tags = if listing.tags.is_empty() { String::new() } else { format!("  [{}]", listing.tags.join(", ")) };
-        lines.push(format!("{}  ({}){tags}", listing.drill, listing.environment));
+        let tags = if listing.tags.is_empty() {
+            String::new()
+        } else {
+            format!("  [{}]", listing.tags.join(", "))
+        };
+        lines.push(format!(
+            "{}  ({}){tags}",
+            listing.drill, listing.environment
+        ));
         lines.push(format!("    {}", listing.about));
-        lines.extend(listing.expectations.iter().map(|expectation| format!("      {expectation}")));
+        lines.extend(
+            listing
+                .expectations
+                .iter()
+                .map(|expectation| format!("      {expectation}")),
+        );
     }
     print(&(lines.join("\n") + "\n"));
     ExitCode::Passed
@@ -94,8 +128,12 @@ pub(super) fn explain(topic: Option<&str>) -> ExitCode {
         print(page.text);
         return ExitCode::Passed;
     }
-    let nearest = explain::nearest(topic).map(|near| format!("\n\nhint: did you mean `{near}`?")).unwrap_or_default();
-    tell(&format!("error: there is no page about `{topic}`; `blackstart explain` lists all topics{nearest}"));
+    let nearest = explain::nearest(topic)
+        .map(|near| format!("\n\nhint: did you mean `{near}`?"))
+        .unwrap_or_default();
+    tell(&format!(
+        "error: there is no page about `{topic}`; `blackstart explain` lists all topics{nearest}"
+    ));
     ExitCode::Usage
 }
 

@@ -8,9 +8,15 @@ use crate::{catalog, environment::Environment, exit_code::ExitCode, provider::si
 pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
     let (environment, problems) = catalog::load_environment(name, &variable);
     if !problems.is_empty() {
-        tell(problems.render(Terminal::coloring(terminal.stderr)).trim_end());
+        tell(
+            problems
+                .render(Terminal::coloring(terminal.stderr))
+                .trim_end(),
+        );
     }
-    let Some(environment) = environment else { return ExitCode::Usage };
+    let Some(environment) = environment else {
+        return ExitCode::Usage;
+    };
     let runtime = match suite::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -41,7 +47,11 @@ async fn keep_up(environment: Arc<Environment>, speed: f64) -> ExitCode {
         _ = signals.next() => return ExitCode::Interrupted,
     };
     let certificate = write_certificate(&site);
-    match certificate.as_ref().map_err(ToString::to_string).and_then(|path| instructions(&site, &environment, path)) {
+    match certificate
+        .as_ref()
+        .map_err(ToString::to_string)
+        .and_then(|path| instructions(&site, &environment, path))
+    {
         Ok(text) => print(&text),
         Err(reason) => tell(&format!("error: {reason}")),
     }
@@ -57,23 +67,42 @@ async fn keep_up(environment: Arc<Environment>, speed: f64) -> ExitCode {
 
 /// Writes the lab's root certificate where curl can read it.
 fn write_certificate(site: &Site) -> std::io::Result<PathBuf> {
-    let pem = site.lab().map(|lab| lab.ca_pem().to_owned()).unwrap_or_default();
+    let pem = site
+        .lab()
+        .map(|lab| lab.ca_pem().to_owned())
+        .unwrap_or_default();
     let path = std::env::temp_dir().join(format!("blackstart-lab-{}.pem", std::process::id()));
     std::fs::write(&path, pem)?;
     Ok(path)
 }
 
-fn instructions(site: &Site, environment: &Environment, certificate: &std::path::Path) -> Result<String, String> {
+fn instructions(
+    site: &Site,
+    environment: &Environment,
+    certificate: &std::path::Path,
+) -> Result<String, String> {
     let lab = site.lab().ok_or("the environment is no lab")?;
-    let url: reqwest::Url = environment.service.url.parse().map_err(|error| format!("{error}"))?;
+    let url: reqwest::Url = environment
+        .service
+        .url
+        .parse()
+        .map_err(|error| format!("{error}"))?;
     let host = url.host_str().ok_or("the URL has no host")?;
     let logical = url.port_or_known_default().ok_or("the URL has no port")?;
-    let port = lab.port(logical).ok_or_else(|| format!("nothing in the stack listens on port {logical}"))?;
+    let port = lab
+        .port(logical)
+        .ok_or_else(|| format!("nothing in the stack listens on port {logical}"))?;
     let (admin, token) = lab.admin();
     let (authority, resolver) = (lab.authority(), lab.resolver());
-    let dig = |server: std::net::SocketAddr, more: &str| format!("dig @{} -p {} {host} {more}", server.ip(), server.port());
+    let dig = |server: std::net::SocketAddr, more: &str| {
+        format!("dig @{} -p {} {host} {more}", server.ip(), server.port())
+    };
     let ask = dig(resolver, "+short");
-    let trust = if url.scheme() == "https" { format!("--cacert {} ", certificate.display()) } else { String::new() };
+    let trust = if url.scheme() == "https" {
+        format!("--cacert {} ", certificate.display())
+    } else {
+        String::new()
+    };
     let mut text = format!(
         "lab of {}, at {} times the wall's clock\n\n\
          what the authority answers, and what users get from their resolver\n  {}\n  {}\n\n\

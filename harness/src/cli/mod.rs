@@ -37,8 +37,14 @@ impl Terminal {
             When::Never => Some(ColorChoice::Never),
         };
         let stderr_is_terminal = std::io::stderr().is_terminal();
-        let width = variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(100);
-        let style = |is_terminal| Style { color: color_choice(flag, is_terminal, variable), ascii: look.ascii, width };
+        let width = variable("COLUMNS")
+            .and_then(|columns| columns.parse().ok())
+            .unwrap_or(100);
+        let style = |is_terminal| Style {
+            color: color_choice(flag, is_terminal, variable),
+            ascii: look.ascii,
+            width,
+        };
         Self {
             stdout: style(std::io::stdout().is_terminal()),
             stderr: style(stderr_is_terminal),
@@ -48,14 +54,22 @@ impl Terminal {
     }
 
     fn coloring(style: Style) -> Coloring {
-        if style.color { Coloring::Ansi } else { Coloring::Plain }
+        if style.color {
+            Coloring::Ansi
+        } else {
+            Coloring::Plain
+        }
     }
 }
 
 /// Writes a result to stdout. A reader that has gone away (a pager, `head`) is no error of ours.
 fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+    drop(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    );
 }
 
 /// Writes a line to stderr, where everything goes that is not the result.
@@ -94,7 +108,11 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help and version are results; everything else is a mistake in the command line.
             drop(error.print());
-            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Passed };
+            return if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Passed
+            };
         }
     };
     let terminal = Terminal::new(&cli.look);
@@ -106,6 +124,8 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(arguments) => run::report(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
-        Command::Lab(LabCommand::Up { environment, speed }) => lab::up(&environment, speed, terminal),
+        Command::Lab(LabCommand::Up { environment, speed }) => {
+            lab::up(&environment, speed, terminal)
+        }
     }
 }

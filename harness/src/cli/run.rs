@@ -37,11 +37,20 @@ pub(super) fn run(arguments: &RunArguments, terminal: Terminal) -> ExitCode {
     }
 }
 
-fn run_all(arguments: &RunArguments, entries: Vec<crate::catalog::Entry>, terminal: Terminal) -> Result<ExitCode, String> {
+fn run_all(
+    arguments: &RunArguments,
+    entries: Vec<crate::catalog::Entry>,
+    terminal: Terminal,
+) -> Result<ExitCode, String> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let run_id = RunId::new(jiff::Timestamp::now(), &mut fastrand::Rng::new());
     let several = entries.len() > 1;
-    let no_folder = |error| format!("could not make a folder in `{}`: {error}", arguments.reports.display());
+    let no_folder = |error| {
+        format!(
+            "could not make a folder in `{}`: {error}",
+            arguments.reports.display()
+        )
+    };
     let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
     let mut assignments = Vec::new();
     for entry in entries {
@@ -55,7 +64,11 @@ fn run_all(arguments: &RunArguments, entries: Vec<crate::catalog::Entry>, termin
         });
     }
     let runtime = suite::runtime().map_err(|error| format!("could not start: {error}"))?;
-    let results = runtime.block_on(watch_all(assignments, usize::from(arguments.jobs), terminal));
+    let results = runtime.block_on(watch_all(
+        assignments,
+        usize::from(arguments.jobs),
+        terminal,
+    ));
     let (mut codes, mut reports) = (Vec::new(), Vec::new());
     for (drill, result) in results {
         match result {
@@ -91,7 +104,12 @@ async fn watch_all(
     });
     tokio::pin!(conducting);
     let display = Display::choose(terminal.quiet, terminal.stderr_is_terminal, variable);
-    let mut live = Live::new(display, terminal.stderr, at_once, Box::new(std::io::stderr()));
+    let mut live = Live::new(
+        display,
+        terminal.stderr,
+        at_once,
+        Box::new(std::io::stderr()),
+    );
     let mut signals = Signals::listen().ok();
     let mut ticks = interval(TICK);
     let results = loop {
@@ -129,10 +147,16 @@ fn write_files(folder: &Path, reports: &[Report], several: bool) {
 }
 
 fn write_into(folder: &Path, reports: &[Report]) {
-    for (name, text) in [("report.json", json::render(reports)), ("TEST-drills.xml", junit::render(reports))] {
+    for (name, text) in [
+        ("report.json", json::render(reports)),
+        ("TEST-drills.xml", junit::render(reports)),
+    ] {
         let path = folder.join(name);
         if let Err(error) = std::fs::write(&path, text) {
-            tell(&format!("error: could not write `{}`: {error}", path.display()));
+            tell(&format!(
+                "error: could not write `{}`: {error}",
+                path.display()
+            ));
         }
     }
 }
@@ -153,12 +177,19 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
     let run = &arguments.run;
     let folders = match RunFolder::drills_in(run) {
         Ok(folders) if folders.is_empty() => {
-            tell(&format!("error: there is no {} in `{}` or a folder in it", suite::EVENTS, run.display()));
+            tell(&format!(
+                "error: there is no {} in `{}` or a folder in it",
+                suite::EVENTS,
+                run.display()
+            ));
             return ExitCode::Usage;
         }
         Ok(folders) => folders,
         Err(error) => {
-            tell(&format!("error: could not read `{}`: {error}", run.display()));
+            tell(&format!(
+                "error: could not read `{}`: {error}",
+                run.display()
+            ));
             return ExitCode::Usage;
         }
     };
@@ -175,5 +206,9 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
     let several = folders.first().is_some_and(|folder| folder != run);
     write_files(run, &reports, several);
     show(&reports, arguments.format, terminal);
-    ExitCode::worst(reports.iter().map(|report| ExitCode::from(&report.judgement)))
+    ExitCode::worst(
+        reports
+            .iter()
+            .map(|report| ExitCode::from(&report.judgement)),
+    )
 }

@@ -4,25 +4,30 @@ use std::time::Duration;
 
 use jiff::{
     SignedDuration,
-    fmt::friendly::{Designator, FractionalUnit, Spacing, SpanPrinter},
+    fmt::friendly::{Designator, Spacing, SpanPrinter},
 };
 
 use super::{ClockStart, ClockStop, Expect, Writes};
 
-/// A duration as files spell it: `500ms`, `70s`, `2m15s`, `4m`; `0s` for none.
+/// A duration as people write it in files: `500ms`, `70s`, `4m`, `1h30m`; `0s` for none. Up to ten minutes, what is no whole
+/// number of minutes stays in seconds, which is how limits are thought of.
 pub fn duration_words(duration: Duration) -> String {
     const PRINTER: SpanPrinter = SpanPrinter::new()
         .designator(Designator::Compact)
         .spacing(Spacing::None);
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() == 0 && seconds < 600 && seconds % 60 != 0 {
+        return format!("{seconds}s");
+    }
     // Hours at most: files know no days.
     match SignedDuration::try_from(duration) {
         Ok(duration) => PRINTER.duration_to_string(&duration),
-        Err(_) => format!("{}s", duration.as_secs()),
+        Err(_) => format!("{seconds}s"),
     }
 }
 
 impl Expect {
-    /// The expectation in words, without its measured value: `rto within 2m15s`, `path primary -> down -> vm`, `never maintenance`.
+    /// The expectation in words, without its measured value: `rto within 135s`, `path primary -> down -> vm`, `never maintenance`.
     pub fn words(&self) -> String {
         let kind = self.kind();
         match self {

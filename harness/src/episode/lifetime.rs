@@ -86,12 +86,14 @@ impl Lifetimes {
     }
 
     /// How long past its TTL the answer that was there before was still served, given when the authority changed its answer and how
-    /// long after that a copy fetched before may be seen for the first time. `None` if there is no such answer.
+    /// long after that a copy fetched before may be seen for the first time. What comes after `until`, when the old answer may be
+    /// right again, does not count. `None` if there is no such answer.
     pub(crate) fn overdue(
         &self,
         switched: Span,
         every: Duration,
         full: Option<Duration>,
+        until: Option<Duration>,
     ) -> Option<Overdue> {
         let hi = switched.hi?;
         let latest = hi.saturating_add(every.saturating_mul(2));
@@ -110,7 +112,7 @@ impl Lifetimes {
         let last = self
             .copies
             .iter()
-            .rfind(|copy| copy.state == old.state)
+            .rfind(|copy| copy.state == old.state && until.is_none_or(|until| copy.first <= until))
             .map_or(honest.last, |copy| copy.last);
         let mut due = honest.due;
         if let Some(full) = full {

@@ -94,7 +94,6 @@ fn sample(probe: &str, seconds: f64, verdict: SampleVerdict, tier: Option<&str>)
         answers: Vec::new(),
         ttl: (probe == "authority").then_some(60),
         response_code: None,
-        retransmissions: None,
         detail: None,
     };
     Entry {

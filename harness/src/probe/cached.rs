@@ -37,8 +37,21 @@ struct Kept {
 
 impl CachedProbe {
     /// Sets up a client of one resolver, whose answers age `speed` times as fast as the wall's clock. `timeout` is real.
-    pub fn new(server: SocketAddr, name: Name, timeout: Duration, speed: f64, recognition: Recognition) -> Self {
-        Self { server, name, timeout, speed, recognition, kept: Mutex::new(None) }
+    pub fn new(
+        server: SocketAddr,
+        name: Name,
+        timeout: Duration,
+        speed: f64,
+        recognition: Recognition,
+    ) -> Self {
+        Self {
+            server,
+            name,
+            timeout,
+            speed,
+            recognition,
+            kept: Mutex::new(None),
+        }
     }
 
     fn fresh(&self) -> Option<DnsAnswer> {
@@ -47,8 +60,14 @@ impl CachedProbe {
         let age = kept.since.elapsed();
         (age < kept.lives).then(|| {
             let elapsed = age.mul_f64(self.speed).as_secs();
-            let left = kept.answer.ttl.map(|ttl| ttl.saturating_sub(u32::try_from(elapsed).unwrap_or(u32::MAX)));
-            DnsAnswer { ttl: left, ..kept.answer.clone() }
+            let left = kept
+                .answer
+                .ttl
+                .map(|ttl| ttl.saturating_sub(u32::try_from(elapsed).unwrap_or(u32::MAX)));
+            DnsAnswer {
+                ttl: left,
+                ..kept.answer.clone()
+            }
         })
     }
 
@@ -69,7 +88,11 @@ impl CachedProbe {
         let lives = Duration::from_secs(u64::from(answer.ttl.unwrap_or(0))).div_f64(self.speed);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.as_ref().is_none_or(|newest| newest.since <= since) {
-            *kept = Some(Kept { answer: answer.clone(), since, lives });
+            *kept = Some(Kept {
+                answer: answer.clone(),
+                since,
+                lives,
+            });
         }
     }
 }

@@ -42,7 +42,10 @@ impl Control {
             loop {
                 ticks.tick().await;
                 let start = Instant::now();
-                if !matches!(tokio::time::timeout(PATIENCE, ask(address)).await, Ok(Ok(()))) {
+                if !matches!(
+                    tokio::time::timeout(PATIENCE, ask(address)).await,
+                    Ok(Ok(()))
+                ) {
                     watching.failed(start, Instant::now());
                 }
             }
@@ -61,7 +64,9 @@ impl Control {
     /// Whether the control probe failed at any time between the two.
     pub fn failed_between(&self, start: Instant, end: Instant) -> bool {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.iter().any(|&(from, to)| from <= end && start <= to)
+        failures
+            .iter()
+            .any(|&(from, to)| from <= end && start <= to)
     }
 }
 
@@ -107,7 +112,9 @@ mod tests {
     async fn a_healthy_machine_has_no_control_failures() {
         let cancel = CancellationToken::new();
         let start = Instant::now();
-        let control = Control::start(Duration::from_millis(5), cancel.clone()).await.unwrap();
+        let control = Control::start(Duration::from_millis(5), cancel.clone())
+            .await
+            .unwrap();
         ask_until_ticked().await;
         cancel.cancel();
         assert!(!control.failed_between(start, Instant::now()));
@@ -144,26 +151,41 @@ mod tests {
             Box::pin(async move {
                 let now = Instant::now();
                 self.control.failed(now, now);
-                Look { trouble: self.trouble, ..Look::default() }
+                Look {
+                    trouble: self.trouble,
+                    ..Look::default()
+                }
             })
         }
     }
 
     async fn verdict_of_an_ill_prober(trouble: Option<Trouble>) -> SampleVerdict {
         let control = Control::default();
-        let probe = Arc::new(IllProber { control: control.clone(), trouble });
+        let probe = Arc::new(IllProber {
+            control: control.clone(),
+            trouble,
+        });
         let schedule = Schedule {
             name: "read".to_owned(),
-            every: Duration::from_secs(60),
+            every: Duration::from_mins(1),
             phase: Duration::ZERO,
-            good_within: Duration::from_secs(60),
-            timeout: Duration::from_secs(60),
+            good_within: Duration::from_mins(1),
+            timeout: Duration::from_mins(1),
         };
         let (sender, mut samples) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
-        let polling = poll(probe, schedule, Clock::start(1.0), control, sender, cancel.clone());
+        let polling = poll(
+            probe,
+            schedule,
+            Clock::start(1.0),
+            control,
+            sender,
+            cancel.clone(),
+        );
         let polling = tokio::spawn(polling);
-        let Some(Event::Sample(sample)) = samples.recv().await else { panic!("no sample") };
+        let Some(Event::Sample(sample)) = samples.recv().await else {
+            panic!("no sample")
+        };
         cancel.cancel();
         polling.await.unwrap();
         sample.verdict
@@ -172,7 +194,10 @@ mod tests {
     #[tokio::test]
     async fn what_fails_while_the_control_probe_fails_says_nothing_and_what_succeeds_stays_good() {
         let refused = Some(Trouble::Bad(ErrorClass::Refused));
-        assert_eq!(verdict_of_an_ill_prober(refused).await, SampleVerdict::Void(VoidReason::ControlFailed));
+        assert_eq!(
+            verdict_of_an_ill_prober(refused).await,
+            SampleVerdict::Void(VoidReason::ControlFailed)
+        );
         assert_eq!(verdict_of_an_ill_prober(None).await, SampleVerdict::Good);
     }
 }

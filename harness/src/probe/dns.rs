@@ -76,24 +76,49 @@ impl DnsFailure {
 
 /// Asks for the IPv4 addresses of a name. `recursive` is the RD bit: off for an authority, on for a resolver. A truncated answer
 /// is asked for again over TCP, within the same time-out.
-pub async fn ask(server: SocketAddr, name: &Name, recursive: bool, timeout: Duration) -> Result<DnsAnswer, DnsFailure> {
+pub async fn ask(
+    server: SocketAddr,
+    name: &Name,
+    recursive: bool,
+    timeout: Duration,
+) -> Result<DnsAnswer, DnsFailure> {
     let exchange = async {
         let id = fastrand::u16(..);
         let mut question = Message::new(id, MessageType::Query, OpCode::Query);
         question.metadata.recursion_desired = recursive;
         question.add_query(Query::query(name.clone(), RecordType::A));
         question.edns = Some(Edns::new());
-        let bytes = question.to_vec().map_err(|error| DnsFailure::Malformed { server, reason: error.to_string() })?;
+        let bytes = question.to_vec().map_err(|error| DnsFailure::Malformed {
+            server,
+            reason: error.to_string(),
+        })?;
         let reply = over_udp(server, &question, &bytes).await?;
-        if reply.metadata.truncation { over_tcp(server, &question, &bytes).await } else { Ok(reply) }
+        if reply.metadata.truncation {
+            over_tcp(server, &question, &bytes).await
+        } else {
+            Ok(reply)
+        }
     };
-    let reply = tokio::time::timeout(timeout, exchange).await.map_err(|_| DnsFailure::Timeout { server, after: timeout })??;
+    let reply = tokio::time::timeout(timeout, exchange)
+        .await
+        .map_err(|_| DnsFailure::Timeout {
+            server,
+            after: timeout,
+        })??;
     Ok(read_reply(&reply))
 }
 
-async fn over_udp(server: SocketAddr, question: &Message, bytes: &[u8]) -> Result<Message, DnsFailure> {
+async fn over_udp(
+    server: SocketAddr,
+    question: &Message,
+    bytes: &[u8],
+) -> Result<Message, DnsFailure> {
     let failed = |source| DnsFailure::Socket { server, source };
-    let local: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+    let local: IpAddr = if server.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        std::net::Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((local, 0)).await.map_err(failed)?;
     // A connected socket hears of a closed port at once instead of waiting for its time-out.
     socket.connect(server).await.map_err(failed)?;
@@ -110,9 +135,16 @@ async fn over_udp(server: SocketAddr, question: &Message, bytes: &[u8]) -> Resul
     }
 }
 
-async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8]) -> Result<Message, DnsFailure> {
+async fn over_tcp(
+    server: SocketAddr,
+    question: &Message,
+    bytes: &[u8],
+) -> Result<Message, DnsFailure> {
     let failed = |source| DnsFailure::Socket { server, source };
-    let malformed = |reason: &str| DnsFailure::Malformed { server, reason: reason.to_owned() };
+    let malformed = |reason: &str| DnsFailure::Malformed {
+        server,
+        reason: reason.to_owned(),
+    };
     let mut stream = TcpStream::connect(server).await.map_err(failed)?;
     let length = u16::try_from(bytes.len()).map_err(|_| malformed("the question is too long"))?;
     let mut framed = length.to_be_bytes().to_vec();
@@ -122,7 +154,11 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8]) -> Resul
     let mut buffer = vec![0; usize::from(length)];
     stream.read_exact(&mut buffer).await.map_err(failed)?;
     let reply = Message::from_vec(&buffer).map_err(|error| malformed(&error.to_string()))?;
-    if answers_question(&reply, question) { Ok(reply) } else { Err(malformed("it answers another question")) }
+    if answers_question(&reply, question) {
+        Ok(reply)
+    } else {
+        Err(malformed("it answers another question"))
+    }
 }
 
 fn answers_question(reply: &Message, question: &Message) -> bool {
@@ -139,13 +175,18 @@ fn read_reply(reply: &Message) -> DnsAnswer {
         response_code: reply.metadata.response_code,
     };
     for record in &reply.answers {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "an answer about addresses has no other record that matters")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "an answer about addresses has no other record that matters"
+        )]
         match &record.data {
             RData::A(address) => {
                 answer.addresses.push(IpAddr::V4(address.0));
                 answer.answers.push(address.0.to_string());
             }
-            RData::CNAME(name) => answer.answers.push(name.0.to_utf8().trim_end_matches('.').to_ascii_lowercase()),
+            RData::CNAME(name) => answer
+                .answers
+                .push(name.0.to_utf8().trim_end_matches('.').to_ascii_lowercase()),
             _ => {}
         }
     }
@@ -154,7 +195,8 @@ fn read_reply(reply: &Message) -> DnsAnswer {
 
 /// Reads a name as it is asked for: fully qualified.
 pub(crate) fn fully_qualified(name: &str) -> Result<Name, String> {
-    let mut name = Name::from_utf8(name).map_err(|error| format!("`{name}` is no domain name: {error}"))?;
+    let mut name =
+        Name::from_utf8(name).map_err(|error| format!("`{name}` is no domain name: {error}"))?;
     name.set_fqdn(true);
     Ok(name)
 }
@@ -183,25 +225,52 @@ impl Probe for DnsProbe {
     }
 }
 
+/// What an answer without anything usable in it means, and in words.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other response code tells more than its name"
+)]
+pub(crate) fn refusal(code: ResponseCode) -> (ErrorClass, String) {
+    match code {
+        ResponseCode::NoError => (ErrorClass::DnsOther, "no such record".to_owned()),
+        ResponseCode::NXDomain => (
+            ErrorClass::DnsNxdomain,
+            "the name does not exist".to_owned(),
+        ),
+        ResponseCode::ServFail => (ErrorClass::DnsServfail, "the server failed".to_owned()),
+        other => (ErrorClass::DnsOther, format!("response code {other}")),
+    }
+}
+
 /// Turns an answer, or its absence, into what a probe saw.
-pub(crate) fn look_at(result: Result<DnsAnswer, DnsFailure>, recognition: &Recognition, server: SocketAddr) -> Look {
-    let look = Look { first_byte: Some(Instant::now()), address: Some(server.ip()), ..Look::default() };
+pub(crate) fn look_at(
+    result: Result<DnsAnswer, DnsFailure>,
+    recognition: &Recognition,
+    server: SocketAddr,
+) -> Look {
+    let look = Look {
+        first_byte: Some(Instant::now()),
+        address: Some(server.ip()),
+        ..Look::default()
+    };
     match result {
         Err(failure) => {
             let trouble = failure.trouble();
-            Look { first_byte: None, ..look }.with_trouble(trouble, failure.to_string())
+            Look {
+                first_byte: None,
+                ..look
+            }
+            .with_trouble(trouble, failure.to_string())
         }
         Ok(answer) => {
-            let class = match answer.response_code {
-                ResponseCode::NoError if answer.answers.is_empty() => Some((ErrorClass::DnsOther, "no such record".to_owned())),
-                ResponseCode::NoError => None,
-                ResponseCode::NXDomain => Some((ErrorClass::DnsNxdomain, "the name does not exist".to_owned())),
-                ResponseCode::ServFail => Some((ErrorClass::DnsServfail, "the server failed".to_owned())),
-                other => Some((ErrorClass::DnsOther, format!("response code {other}"))),
-            };
+            let usable =
+                answer.response_code == ResponseCode::NoError && !answer.answers.is_empty();
+            let class = (!usable).then(|| refusal(answer.response_code));
             let look = Look {
                 tier: recognition.of_dns(&answer.answers),
-                response_code: class.as_ref().map(|_| format!("{:?}", answer.response_code).to_uppercase()),
+                response_code: class
+                    .as_ref()
+                    .map(|_| format!("{:?}", answer.response_code).to_uppercase()),
                 answers: answer.answers,
                 ttl: answer.ttl,
                 ..look

@@ -93,7 +93,10 @@ struct Open {
 
 impl std::fmt::Debug for HttpProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpProbe").field("host", &self.host).field("request", &self.request.method).finish_non_exhaustive()
+        f.debug_struct("HttpProbe")
+            .field("host", &self.host)
+            .field("request", &self.request.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,7 +136,12 @@ impl HttpProbe {
         let request = self.build(seq)?;
         let sent = timeout_at(deadline, open.sender.send_request(request)).await;
         let response = sent
-            .map_err(|_| bad(ErrorClass::ResponseTimeout, format!("connected, no answer within {:?}", self.timeout)))?
+            .map_err(|_| {
+                bad(
+                    ErrorClass::ResponseTimeout,
+                    format!("connected, no answer within {:?}", self.timeout),
+                )
+            })?
             .map_err(|error| http_failure(&error))?;
         look.first_byte = Some(Instant::now());
         look.status = Some(response.status().as_u16());
@@ -154,16 +162,39 @@ impl HttpProbe {
             }
             Ok(())
         };
-        timeout_at(deadline, whole)
-            .await
-            .map_err(|_| bad(ErrorClass::ResponseTimeout, format!("the answer did not end within {:?}", self.timeout)))??;
-        look.tier = self.recognition.of_answer(Answer { headers: &head.headers, body: &bytes, certificate: &open.certificate });
-        look.headers = self.headers.iter().filter_map(|name| recorded(&head.headers, name)).collect();
-        look.found = self.texts.iter().filter(|text| contains(&bytes, text.as_bytes())).cloned().collect();
+        timeout_at(deadline, whole).await.map_err(|_| {
+            bad(
+                ErrorClass::ResponseTimeout,
+                format!("the answer did not end within {:?}", self.timeout),
+            )
+        })??;
+        look.tier = self.recognition.of_answer(Answer {
+            headers: &head.headers,
+            body: &bytes,
+            certificate: &open.certificate,
+        });
+        look.headers = self
+            .headers
+            .iter()
+            .filter_map(|name| recorded(&head.headers, name))
+            .collect();
+        look.found = self
+            .texts
+            .iter()
+            .filter(|text| contains(&bytes, text.as_bytes()))
+            .cloned()
+            .collect();
         if self.connection == Connection::KeepAlive && complete {
             // The connection is ready again as soon as its task has seen the end of the answer; if it is to be closed, it never is.
-            if timeout_at(deadline, open.sender.ready()).await.is_ok_and(|ready| ready.is_ok()) {
-                self.kept.idle.lock().unwrap_or_else(PoisonError::into_inner).push(open);
+            if timeout_at(deadline, open.sender.ready())
+                .await
+                .is_ok_and(|ready| ready.is_ok())
+            {
+                self.kept
+                    .idle
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(open);
             }
         }
         let status = head.status.as_u16();
@@ -176,14 +207,21 @@ impl HttpProbe {
             return Err(bad(class, format!("status {status}")));
         }
         if look.tier.is_none() {
-            return Err(bad(ErrorClass::UnknownTier, format!("status {status} from nobody that a tier recognises")));
+            return Err(bad(
+                ErrorClass::UnknownTier,
+                format!("status {status} from nobody that a tier recognises"),
+            ));
         }
         Ok(())
     }
 
     /// The connection that was used last, if it is still open.
     fn take_idle(&self) -> Option<Open> {
-        let mut idle = self.kept.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self
+            .kept
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         while let Some(open) = idle.pop() {
             if open.sender.is_ready() {
                 return Some(open);
@@ -194,26 +232,55 @@ impl HttpProbe {
 
     async fn open(&self, deadline: Instant, look: &mut Look) -> Result<Open, Failure> {
         let address = self.resolve(deadline, look).await?;
-        let connected = timeout_at(deadline, TcpStream::connect(SocketAddr::new(address, self.port))).await;
+        let connected = timeout_at(
+            deadline,
+            TcpStream::connect(SocketAddr::new(address, self.port)),
+        )
+        .await;
         let stream = connected
-            .map_err(|_| bad(ErrorClass::ConnectTimeout, format!("{address} did not accept within {:?}", self.timeout)))?
-            .map_err(|error| (classify(&error), format!("connecting to {address}: {error}")))?;
+            .map_err(|_| {
+                bad(
+                    ErrorClass::ConnectTimeout,
+                    format!("{address} did not accept within {:?}", self.timeout),
+                )
+            })?
+            .map_err(|error| {
+                (
+                    classify(&error),
+                    format!("connecting to {address}: {error}"),
+                )
+            })?;
         look.connected = Some(Instant::now());
         // A request is one small write: nothing to wait for.
-        stream.set_nodelay(true).map_err(|error| (classify(&error), error.to_string()))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| (classify(&error), error.to_string()))?;
         let Some((connector, name)) = &self.tls else {
             return start_http(stream, address, Vec::new()).await;
         };
         let secured = timeout_at(deadline, connector.connect(name.clone(), stream)).await;
         let stream = secured
-            .map_err(|_| bad(ErrorClass::Tls, format!("{address} did not agree on TLS within {:?}", self.timeout)))?
+            .map_err(|_| {
+                bad(
+                    ErrorClass::Tls,
+                    format!("{address} did not agree on TLS within {:?}", self.timeout),
+                )
+            })?
             .map_err(|error| match classify(&error) {
                 void @ Trouble::Void(_) => (void, error.to_string()),
-                Trouble::Bad(ErrorClass::Reset) => bad(ErrorClass::Reset, format!("TLS with {address}: {error}")),
+                Trouble::Bad(ErrorClass::Reset) => {
+                    bad(ErrorClass::Reset, format!("TLS with {address}: {error}"))
+                }
                 Trouble::Bad(_) => bad(ErrorClass::Tls, format!("TLS with {address}: {error}")),
             })?;
         look.secured = Some(Instant::now());
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(certificate_names).unwrap_or_default();
+        let certificate = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .map(certificate_names)
+            .unwrap_or_default();
         start_http(stream, address, certificate).await
     }
 
@@ -224,17 +291,15 @@ impl HttpProbe {
         };
         look.address = None;
         let left = deadline.saturating_duration_since(Instant::now());
-        let answer = dns::ask(server, name, true, left).await.map_err(|failure| (failure.trouble(), failure.to_string()))?;
+        let answer = dns::ask(server, name, true, left)
+            .await
+            .map_err(|failure| (failure.trouble(), failure.to_string()))?;
         look.resolved = Some(Instant::now());
         look.answers = answer.answers;
         look.ttl = answer.ttl;
         if answer.addresses.is_empty() {
-            let class = match answer.response_code {
-                hickory_proto::op::ResponseCode::NXDomain => ErrorClass::DnsNxdomain,
-                hickory_proto::op::ResponseCode::ServFail => ErrorClass::DnsServfail,
-                _ => ErrorClass::DnsOther,
-            };
-            return Err(bad(class, format!("{name} has no address: {}", answer.response_code)));
+            let (class, reason) = dns::refusal(answer.response_code);
+            return Err(bad(class, format!("{name} has no address: {reason}")));
         }
         // One address a sample, each in turn: what is half up must be visible as half up.
         let turn = self.kept.turn.fetch_add(1, Ordering::Relaxed);
@@ -247,7 +312,10 @@ impl HttpProbe {
             .method(self.request.method.as_str())
             .uri(self.request.path.as_str())
             .header(header::HOST, self.host.as_str())
-            .header(header::USER_AGENT, concat!("blackstart/", env!("CARGO_PKG_VERSION")))
+            .header(
+                header::USER_AGENT,
+                concat!("blackstart/", env!("CARGO_PKG_VERSION")),
+            )
             .header(header::ACCEPT, "*/*");
         for (name, value) in &self.request.headers {
             builder = builder.header(name.as_str(), value.as_str());
@@ -259,18 +327,34 @@ impl HttpProbe {
             Bytes::from(form_body(&self.request.form, seq, &self.run))
         };
         // Loading the environment has checked method, path and headers: a failure here is ours, not the system's.
-        builder.body(Full::new(body)).map_err(|error| (Trouble::Void(VoidReason::Local), format!("building the request: {error}")))
+        builder.body(Full::new(body)).map_err(|error| {
+            (
+                Trouble::Void(VoidReason::Local),
+                format!("building the request: {error}"),
+            )
+        })
     }
 }
 
-async fn start_http<S>(stream: S, address: IpAddr, certificate: Vec<String>) -> Result<Open, Failure>
+async fn start_http<S>(
+    stream: S,
+    address: IpAddr,
+    certificate: Vec<String>,
+) -> Result<Open, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| http_failure(&error))?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| http_failure(&error))?;
     // A failure of the connection reaches the request that is under way on it.
     let driver = tokio::spawn(async move { connection.await.unwrap_or_default() });
-    Ok(Open { sender, address, certificate, _driver: AbortOnDropHandle::new(driver) })
+    Ok(Open {
+        sender,
+        address,
+        certificate,
+        _driver: AbortOnDropHandle::new(driver),
+    })
 }
 
 fn http_failure(error: &hyper::Error) -> Failure {
@@ -282,7 +366,10 @@ fn http_failure(error: &hyper::Error) -> Failure {
         source = cause.source();
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return bad(ErrorClass::Reset, "the connection was closed without an answer");
+        return bad(
+            ErrorClass::Reset,
+            "the connection was closed without an answer",
+        );
     }
     bad(ErrorClass::Protocol, error.to_string())
 }
@@ -290,18 +377,28 @@ fn http_failure(error: &hyper::Error) -> Failure {
 fn recorded(headers: &::http::HeaderMap, name: &str) -> Option<(String, String)> {
     let value = headers.get(name)?;
     let text = String::from_utf8_lossy(value.as_bytes());
-    Some((name.to_ascii_lowercase(), text.chars().take(HEADER_LIMIT).collect()))
+    Some((
+        name.to_ascii_lowercase(),
+        text.chars().take(HEADER_LIMIT).collect(),
+    ))
 }
 
 /// The DNS names a certificate was made for.
 fn certificate_names(certificate: &CertificateDer<'_>) -> Vec<String> {
-    webpki::EndEntityCert::try_from(certificate).map(|parsed| parsed.valid_dns_names().map(str::to_owned).collect()).unwrap_or_default()
+    webpki::EndEntityCert::try_from(certificate)
+        .map(|parsed| parsed.valid_dns_names().map(str::to_owned).collect())
+        .unwrap_or_default()
 }
 
 fn form_body(fields: &BTreeMap<String, String>, seq: u64, run: &str) -> String {
     let mut encoded = form_urlencoded::Serializer::new(String::new());
     for (name, value) in fields {
-        encoded.append_pair(name, &value.replace("{sequence}", &seq.to_string()).replace("{run}", run));
+        encoded.append_pair(
+            name,
+            &value
+                .replace("{sequence}", &seq.to_string())
+                .replace("{run}", run),
+        );
     }
     encoded.finish()
 }
@@ -312,13 +409,16 @@ fn form_body(fields: &BTreeMap<String, String>, seq: u64, run: &str) -> String {
 /// If the private root cannot be read, or this machine's roots cannot be.
 pub fn tls_connector(private_root: Option<&str>) -> Result<TlsConnector, TlsSetupError> {
     use rustls_platform_verifier::BuilderVerifierExt;
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()?;
     let mut config = match private_root {
         Some(root) => {
             let mut roots = rustls::RootCertStore::empty();
-            let root = CertificateDer::from_pem_slice(root.as_bytes())
-                .map_err(|error| rustls::Error::General(format!("the private root is no certificate: {error}")))?;
+            let root = CertificateDer::from_pem_slice(root.as_bytes()).map_err(|error| {
+                rustls::Error::General(format!("the private root is no certificate: {error}"))
+            })?;
             roots.add(root)?;
             builder.with_root_certificates(roots).with_no_client_auth()
         }

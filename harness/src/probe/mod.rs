@@ -9,7 +9,9 @@ pub mod dns;
 pub mod http;
 pub mod poller;
 
-use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -70,11 +72,6 @@ pub enum Trouble {
 }
 
 impl Look {
-    /// A look that failed.
-    pub(crate) fn failed(class: ErrorClass, detail: impl Into<String>) -> Self {
-        Self::default().with_trouble(Trouble::Bad(class), detail)
-    }
-
     /// The same look, failed.
     pub(crate) fn with_trouble(mut self, trouble: Trouble, detail: impl Into<String>) -> Self {
         self.trouble = Some(trouble);
@@ -84,19 +81,32 @@ impl Look {
 }
 
 /// Sorts an error of a socket into a class, or finds that it is this machine's own.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is no failure of a connection is one of what was said on it"
+)]
 pub(crate) fn classify(error: &std::io::Error) -> Trouble {
     use std::io::ErrorKind;
     // EMFILE and ENFILE have no kind of their own.
     const TOO_MANY_FILES: [i32; 2] = [24, 23];
-    if error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code)) {
+    if error
+        .raw_os_error()
+        .is_some_and(|code| TOO_MANY_FILES.contains(&code))
+    {
         return Trouble::Void(VoidReason::Local);
     }
     match error.kind() {
         ErrorKind::ConnectionRefused => Trouble::Bad(ErrorClass::Refused),
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Trouble::Bad(ErrorClass::Reset),
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Trouble::Bad(ErrorClass::Unreachable),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Trouble::Bad(ErrorClass::Reset)
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            Trouble::Bad(ErrorClass::Unreachable)
+        }
         ErrorKind::TimedOut => Trouble::Bad(ErrorClass::ConnectTimeout),
-        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse | ErrorKind::OutOfMemory => Trouble::Void(VoidReason::Local),
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse | ErrorKind::OutOfMemory => {
+            Trouble::Void(VoidReason::Local)
+        }
         _ => Trouble::Bad(ErrorClass::Protocol),
     }
 }
@@ -121,7 +131,9 @@ pub struct Answer<'a> {
 impl Recognition {
     /// Recognises these tiers.
     pub fn new(tiers: impl Into<Arc<[Tier]>>) -> Self {
-        Self { tiers: tiers.into() }
+        Self {
+            tiers: tiers.into(),
+        }
     }
 
     /// The first tier whose every given mark is in the answer. A tier known only by its DNS answer is never recognised here.
@@ -134,9 +146,19 @@ impl Recognition {
                     return false;
                 }
                 marks.header.as_ref().is_none_or(|header| {
-                    answer.headers.get_all(header.name.as_str()).iter().any(|value| contains(value.as_bytes(), header.contains.as_bytes()))
-                }) && marks.body.as_ref().is_none_or(|text| contains(answer.body, text.as_bytes()))
-                    && marks.certificate.as_ref().is_none_or(|name| answer.certificate.iter().any(|known| known == name))
+                    answer
+                        .headers
+                        .get_all(header.name.as_str())
+                        .iter()
+                        .any(|value| contains(value.as_bytes(), header.contains.as_bytes()))
+                }) && marks
+                    .body
+                    .as_ref()
+                    .is_none_or(|text| contains(answer.body, text.as_bytes()))
+                    && marks
+                        .certificate
+                        .as_ref()
+                        .is_none_or(|name| answer.certificate.iter().any(|known| known == name))
             })
             .map(|tier| tier.name.clone())
     }
@@ -145,25 +167,42 @@ impl Recognition {
     pub fn of_dns(&self, answers: &[String]) -> Option<String> {
         self.tiers
             .iter()
-            .find(|tier| tier.recognise.dns.as_ref().is_some_and(|mark| answers.iter().any(|answer| answer.contains(mark))))
+            .find(|tier| {
+                tier.recognise
+                    .dns
+                    .as_ref()
+                    .is_some_and(|mark| answers.iter().any(|answer| answer.contains(mark)))
+            })
             .map(|tier| tier.name.clone())
     }
 
     /// The header names that tell tiers apart.
     pub fn header_names(&self) -> impl Iterator<Item = &str> {
-        self.tiers.iter().filter_map(|tier| tier.recognise.header.as_ref().map(|header| header.name.as_str()))
+        self.tiers.iter().filter_map(|tier| {
+            tier.recognise
+                .header
+                .as_ref()
+                .map(|header| header.name.as_str())
+        })
     }
 }
 
 /// Whether a text stands in some bytes.
 pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || haystack.windows(needle.len()).any(|window| window == needle)
+    needle.is_empty()
+        || haystack
+            .windows(needle.len())
+            .any(|window| window == needle)
 }
 
 /// How long a probe really waits: the architecture's duration on the wall's clock, and in a lab that runs fast no less than a
 /// floor, so that a busy machine is not mistaken for an outage.
 pub fn real_limit(limit: Duration, speed: f64, floor: Duration) -> Duration {
-    if speed > 1.0 { limit.div_f64(speed).max(floor) } else { limit.div_f64(speed) }
+    if speed > 1.0 {
+        limit.div_f64(speed).max(floor)
+    } else {
+        limit.div_f64(speed)
+    }
 }
 
 /// The real time below which no good answer is called slow in a lab that runs fast. Below the second after which the kernel
@@ -179,44 +218,103 @@ mod tests {
     use crate::environment::{HeaderMatch, Recognise};
 
     fn tier(name: &str, recognise: Recognise) -> Tier {
-        Tier { name: name.to_owned(), about: String::new(), recognise }
+        Tier {
+            name: name.to_owned(),
+            about: String::new(),
+            recognise,
+        }
     }
 
-    fn header(name: &str, contains: &str) -> Option<HeaderMatch> {
-        Some(HeaderMatch { name: name.to_owned(), contains: contains.to_owned() })
+    fn header(name: &str, contains: &str) -> HeaderMatch {
+        HeaderMatch {
+            name: name.to_owned(),
+            contains: contains.to_owned(),
+        }
     }
 
     #[test]
     fn every_given_mark_of_a_tier_must_be_in_the_answer() {
         let recognition = Recognition::new(vec![
-            tier("marked", Recognise { header: header("server", "nginx"), body: Some("petclinic".into()), ..Default::default() }),
-            tier("plain", Recognise { header: header("server", "nginx"), ..Default::default() }),
+            tier(
+                "marked",
+                Recognise {
+                    header: Some(header("server", "nginx")),
+                    body: Some("petclinic".into()),
+                    ..Default::default()
+                },
+            ),
+            tier(
+                "plain",
+                Recognise {
+                    header: Some(header("server", "nginx")),
+                    ..Default::default()
+                },
+            ),
         ]);
-        let headers = ::http::HeaderMap::from_iter([(::http::header::SERVER, "nginx/1.18.0".parse().unwrap())]);
-        let who = |body: &[u8]| recognition.of_answer(Answer { headers: &headers, body, certificate: &[] });
+        let headers = ::http::HeaderMap::from_iter([(
+            ::http::header::SERVER,
+            "nginx/1.18.0".parse().unwrap(),
+        )]);
+        let who = |body: &[u8]| {
+            recognition.of_answer(Answer {
+                headers: &headers,
+                body,
+                certificate: &[],
+            })
+        };
         assert_eq!(who(b"welcome to petclinic").as_deref(), Some("marked"));
         assert_eq!(who(b"welcome").as_deref(), Some("plain"));
     }
 
     #[test]
     fn a_tier_that_only_dns_tells_is_not_recognised_in_an_http_answer() {
-        let recognition = Recognition::new(vec![tier("dns-only", Recognise { dns: Some("elb".into()), ..Default::default() })]);
+        let recognition = Recognition::new(vec![tier(
+            "dns-only",
+            Recognise {
+                dns: Some("elb".into()),
+                ..Default::default()
+            },
+        )]);
         let headers = ::http::HeaderMap::new();
-        assert_eq!(recognition.of_answer(Answer { headers: &headers, body: b"", certificate: &[] }), None);
-        assert_eq!(recognition.of_dns(&["petclinic.elb.test".into()]).as_deref(), Some("dns-only"));
+        assert_eq!(
+            recognition.of_answer(Answer {
+                headers: &headers,
+                body: b"",
+                certificate: &[]
+            }),
+            None
+        );
+        assert_eq!(
+            recognition
+                .of_dns(&["petclinic.elb.test".into()])
+                .as_deref(),
+            Some("dns-only")
+        );
     }
 
     #[test]
     fn a_fast_lab_has_a_floor_and_real_time_has_none() {
         let floor = Duration::from_millis(800);
         assert_eq!(real_limit(Duration::from_secs(3), 30.0, floor), floor);
-        assert_eq!(real_limit(Duration::from_secs(60), 30.0, floor), Duration::from_secs(2));
-        assert_eq!(real_limit(Duration::from_millis(100), 1.0, floor), Duration::from_millis(100));
+        assert_eq!(
+            real_limit(Duration::from_mins(1), 30.0, floor),
+            Duration::from_secs(2)
+        );
+        assert_eq!(
+            real_limit(Duration::from_millis(100), 1.0, floor),
+            Duration::from_millis(100)
+        );
     }
 
     #[test]
     fn running_out_of_file_handles_says_nothing_about_the_system() {
-        assert_eq!(classify(&std::io::Error::from_raw_os_error(24)), Trouble::Void(VoidReason::Local));
-        assert_eq!(classify(&std::io::Error::from_raw_os_error(111)), Trouble::Bad(ErrorClass::Refused));
+        assert_eq!(
+            classify(&std::io::Error::from_raw_os_error(24)),
+            Trouble::Void(VoidReason::Local)
+        );
+        assert_eq!(
+            classify(&std::io::Error::from_raw_os_error(111)),
+            Trouble::Bad(ErrorClass::Refused)
+        );
     }
 }

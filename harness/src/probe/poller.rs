@@ -42,26 +42,40 @@ pub async fn poll(
     cancel: CancellationToken,
 ) {
     let start = Instant::now() + schedule.phase;
-    let under_way = Arc::new(Semaphore::new(in_flight_limit(schedule.timeout, schedule.every)));
+    let under_way = Arc::new(Semaphore::new(in_flight_limit(
+        schedule.timeout,
+        schedule.every,
+    )));
     let tracker = TaskTracker::new();
     let mut seq: u32 = 0;
     let due = |seq: u32| start + schedule.every * seq;
     loop {
-        if cancel.run_until_cancelled(tokio::time::sleep_until(due(seq))).await.is_none() {
+        if cancel
+            .run_until_cancelled(tokio::time::sleep_until(due(seq)))
+            .await
+            .is_none()
+        {
             break;
         }
         // After a stall the ticks that were missed are void; sending them now would be a storm, and a lie about when.
         while Instant::now() > due(seq) + schedule.every {
-            send(&samples, void(&schedule, &clock, seq, due(seq), VoidReason::Late));
+            send(
+                &samples,
+                void(&schedule, &clock, seq, due(seq), VoidReason::Late),
+            );
             seq += 1;
         }
         if Instant::now() < due(seq) {
             continue;
         }
         match Arc::clone(&under_way).try_acquire_owned() {
-            Err(_) => send(&samples, void(&schedule, &clock, seq, due(seq), VoidReason::Dropped)),
+            Err(_) => send(
+                &samples,
+                void(&schedule, &clock, seq, due(seq), VoidReason::Dropped),
+            ),
             Ok(permit) => {
-                let (probe, schedule, clock, control) = (Arc::clone(&probe), schedule.clone(), clock.clone(), control.clone());
+                let (probe, schedule, clock, control) =
+                    (Arc::clone(&probe), schedule.clone(), clock, control.clone());
                 let (samples, cancel, due) = (samples.clone(), cancel.clone(), due(seq));
                 tracker.spawn(async move {
                     let start = Instant::now();
@@ -70,7 +84,18 @@ pub async fn poll(
                         void(&schedule, &clock, seq, due, VoidReason::Late)
                     } else {
                         match cancel.run_until_cancelled(probe.look(u64::from(seq))).await {
-                            Some(look) => finish(&schedule, &clock, &control, Times { seq, due, start, end: Instant::now() }, look),
+                            Some(look) => finish(
+                                &schedule,
+                                &clock,
+                                &control,
+                                Times {
+                                    seq,
+                                    due,
+                                    start,
+                                    end: Instant::now(),
+                                },
+                                look,
+                            ),
                             None => void(&schedule, &clock, seq, due, VoidReason::Cancelled),
                         }
                     };
@@ -88,7 +113,10 @@ pub async fn poll(
 /// As many samples can be under way as ticks fall into one time-out, and a few more for the jitter.
 fn in_flight_limit(timeout: Duration, every: Duration) -> usize {
     let ticks = timeout.as_nanos().div_ceil(every.as_nanos().max(1));
-    usize::try_from(ticks).unwrap_or(usize::MAX >> 4).min(Semaphore::MAX_PERMITS >> 1) + 4
+    usize::try_from(ticks)
+        .unwrap_or(usize::MAX >> 4)
+        .min(Semaphore::MAX_PERMITS >> 1)
+        + 4
 }
 
 /// The run is over when nobody listens any more; a sample that comes then is of no use to anybody.
@@ -106,22 +134,50 @@ struct Times {
 
 fn void(schedule: &Schedule, clock: &Clock, seq: u32, due: Instant, reason: VoidReason) -> Sample {
     let now = clock.at(Instant::now());
-    let looked = Look { trouble: Some(Trouble::Void(reason)), ..Look::default() };
-    Sample { verdict: SampleVerdict::Void(reason), ..sample(schedule, clock, Times { seq, due, start: due, end: due }, looked, now) }
+    let looked = Look {
+        trouble: Some(Trouble::Void(reason)),
+        ..Look::default()
+    };
+    Sample {
+        verdict: SampleVerdict::Void(reason),
+        ..sample(
+            schedule,
+            clock,
+            Times {
+                seq,
+                due,
+                start: due,
+                end: due,
+            },
+            looked,
+            now,
+        )
+    }
 }
 
-fn finish(schedule: &Schedule, clock: &Clock, control: &Control, times: Times, look: Look) -> Sample {
+fn finish(
+    schedule: &Schedule,
+    clock: &Clock,
+    control: &Control,
+    times: Times,
+    look: Look,
+) -> Sample {
     let end = clock.at(times.end);
     let mut sample = sample(schedule, clock, times, look, end);
     match sample.verdict {
         SampleVerdict::Good if times.end - times.start > schedule.good_within => {
             sample.verdict = SampleVerdict::Bad(ErrorClass::TooSlow);
-            sample.detail = Some(format!("took {:.3} s", (sample.end - sample.start).as_secs_f64()));
+            sample.detail = Some(format!(
+                "took {:.3} s",
+                sample.end.saturating_sub(sample.start).as_secs_f64()
+            ));
         }
         SampleVerdict::Good | SampleVerdict::Bad(_) | SampleVerdict::Void(_) => {}
     }
     // An ill prober makes failures, never successes: only what failed is doubted.
-    if matches!(sample.verdict, SampleVerdict::Bad(_)) && control.failed_between(times.start, times.end) {
+    if matches!(sample.verdict, SampleVerdict::Bad(_))
+        && control.failed_between(times.start, times.end)
+    {
         sample.verdict = SampleVerdict::Void(VoidReason::ControlFailed);
     }
     sample

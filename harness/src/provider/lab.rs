@@ -30,8 +30,15 @@ impl LabProvider {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub fn new(admin: SocketAddr, token: &str) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().no_proxy().timeout(CALL_LIMIT).build()?;
-        Ok(Self { client, base: format!("http://{admin}/v1"), token: token.to_owned() })
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(CALL_LIMIT)
+            .build()?;
+        Ok(Self {
+            client,
+            base: format!("http://{admin}/v1"),
+            token: token.to_owned(),
+        })
     }
 
     /// Reads a resource.
@@ -40,41 +47,83 @@ impl LabProvider {
     /// If the lab does not answer, or does not know the resource.
     pub async fn state(&self, resource: &Resource) -> Result<State, ProviderError> {
         let what = format!("reading {resource}");
-        self.call(self.client.get(format!("{}/{resource}", self.base)), what).await
+        self.call(self.client.get(format!("{}/{resource}", self.base)), what)
+            .await
     }
 
     /// Changes a resource.
     ///
     /// # Errors
     /// If the lab does not answer, or refuses.
-    pub async fn apply(&self, resource: &Resource, settings: &Settings) -> Result<State, ProviderError> {
+    pub async fn apply(
+        &self,
+        resource: &Resource,
+        settings: &Settings,
+    ) -> Result<State, ProviderError> {
         let what = format!("changing {resource}");
-        self.call(self.client.patch(format!("{}/{resource}", self.base)).json(settings), what).await
+        self.call(
+            self.client
+                .patch(format!("{}/{resource}", self.base))
+                .json(settings),
+            what,
+        )
+        .await
     }
 
-    async fn call(&self, request: reqwest::RequestBuilder, what: String) -> Result<State, ProviderError> {
-        let unreachable = |source| ProviderError::Unreachable { what: what.clone(), source };
-        let response = request.bearer_auth(&self.token).send().await.map_err(unreachable)?;
+    async fn call(
+        &self,
+        request: reqwest::RequestBuilder,
+        what: String,
+    ) -> Result<State, ProviderError> {
+        let unreachable = |source| ProviderError::Unreachable {
+            what: what.clone(),
+            source,
+        };
+        let response = request
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .map_err(unreachable)?;
         let status = response.status();
         if !status.is_success() {
             let message = response.text().await.unwrap_or_default();
-            return Err(ProviderError::Refused { what, status: status.as_u16(), message });
+            return Err(ProviderError::Refused {
+                what,
+                status: status.as_u16(),
+                message,
+            });
         }
         response.json().await.map_err(unreachable)
     }
 }
 
 impl Provider for LabProvider {
-    fn resolve(&self, environment: &Environment, fault: &drill::Fault) -> Result<Box<dyn Fault>, ProviderError> {
+    fn resolve(
+        &self,
+        environment: &Environment,
+        fault: &drill::Fault,
+    ) -> Result<Box<dyn Fault>, ProviderError> {
         let Change { resource, settings } = change(environment, fault)?;
         let lab = self.clone();
-        Ok(Box::new(LabFault { lab, target: fault.target().to_owned(), resource, settings }))
+        Ok(Box::new(LabFault {
+            lab,
+            target: fault.target().to_owned(),
+            resource,
+            settings,
+        }))
     }
 
-    fn health<'a>(&'a self, environment: &'a Environment, target: &'a str) -> BoxFuture<'a, Result<Health, ProviderError>> {
+    fn health<'a>(
+        &'a self,
+        environment: &'a Environment,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<Health, ProviderError>> {
         Box::pin(async move {
             let state = self.state(resource(environment, target)?).await?;
-            Ok(Health { healthy: state.healthy.unwrap_or(true), detail: state.detail.unwrap_or_default() })
+            Ok(Health {
+                healthy: state.healthy.unwrap_or(true),
+                detail: state.detail.unwrap_or_default(),
+            })
         })
     }
 }
@@ -104,17 +153,51 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
     }
     let none = Settings::default();
     let settings = match fault {
-        F::Scale { replicas, .. } => Settings { replicas: Some(*replicas), ..none },
-        F::Stop { .. } => Settings { power: Some(Power::Stopped), ..none },
-        F::Kill { .. } => Settings { power: Some(Power::Killed), ..none },
-        F::Pause { .. } => Settings { power: Some(Power::Paused), ..none },
-        F::BlockIngress { .. } => Settings { ingress: Some(Ingress::Blocked), ..none },
-        F::BreakHealthPath { path, .. } => Settings { health_check_path: Some(path.clone()), ..none },
-        F::InvertHealthCheck { .. } => Settings { inverted: Some(true), ..none },
-        F::DisableHealthCheck { .. } => Settings { disabled: Some(true), ..none },
-        F::Respond { status, body, delay, .. } => {
-            Settings { answers: Some(Answers::Fixed { status: *status, body: body.clone(), delay: *delay }), ..none }
-        }
+        F::Scale { replicas, .. } => Settings {
+            replicas: Some(*replicas),
+            ..none
+        },
+        F::Stop { .. } => Settings {
+            power: Some(Power::Stopped),
+            ..none
+        },
+        F::Kill { .. } => Settings {
+            power: Some(Power::Killed),
+            ..none
+        },
+        F::Pause { .. } => Settings {
+            power: Some(Power::Paused),
+            ..none
+        },
+        F::BlockIngress { .. } => Settings {
+            ingress: Some(Ingress::Blocked),
+            ..none
+        },
+        F::BreakHealthPath { path, .. } => Settings {
+            health_check_path: Some(path.clone()),
+            ..none
+        },
+        F::InvertHealthCheck { .. } => Settings {
+            inverted: Some(true),
+            ..none
+        },
+        F::DisableHealthCheck { .. } => Settings {
+            disabled: Some(true),
+            ..none
+        },
+        F::Respond {
+            status,
+            body,
+            delay,
+            ..
+        } => Settings {
+            answers: Some(Answers::Fixed {
+                status: *status,
+                body: body.clone(),
+                delay: *delay,
+            }),
+            ..none
+        },
     };
     Ok(Change { resource, settings })
 }
@@ -128,14 +211,20 @@ pub fn capabilities(kind: ResourceKind) -> &'static [&'static str] {
         | ResourceKind::LoadBalancer
         | ResourceKind::Distribution => &["stop", "kill", "pause", "block-ingress", "respond"],
         ResourceKind::TargetGroup => &["break-health-path"],
-        ResourceKind::HealthCheck => &["break-health-path", "invert-health-check", "disable-health-check"],
+        ResourceKind::HealthCheck => &[
+            "break-health-path",
+            "invert-health-check",
+            "disable-health-check",
+        ],
     }
 }
 
 fn resource<'a>(environment: &'a Environment, target: &str) -> Result<&'a Resource, ProviderError> {
     match environment.targets.get(target) {
         Some(Target::Lab(resource)) => Ok(resource),
-        None => Err(ProviderError::UnknownTarget { target: target.to_owned() }),
+        None => Err(ProviderError::UnknownTarget {
+            target: target.to_owned(),
+        }),
     }
 }
 
@@ -147,7 +236,11 @@ impl Change {
 
     /// What undoing it does, in words, before the state is known.
     pub fn describe_revert(&self) -> String {
-        format!("set {} of lab {} back to what it was", fields(&self.settings).join(", "), self.resource)
+        format!(
+            "set {} of lab {} back to what it was",
+            fields(&self.settings).join(", "),
+            self.resource
+        )
     }
 }
 
@@ -161,14 +254,20 @@ struct LabFault {
 
 impl LabFault {
     fn captured(&self, undo: &Undo) -> Result<Settings, ProviderError> {
-        serde_json::from_value(undo.state.clone())
-            .map_err(|error| ProviderError::BadUndo { target: self.target.clone(), reason: error.to_string() })
+        serde_json::from_value(undo.state.clone()).map_err(|error| ProviderError::BadUndo {
+            target: self.target.clone(),
+            reason: error.to_string(),
+        })
     }
 }
 
 impl Fault for LabFault {
     fn describe(&self) -> String {
-        Change { resource: self.resource.clone(), settings: self.settings.clone() }.describe()
+        Change {
+            resource: self.resource.clone(),
+            settings: self.settings.clone(),
+        }
+        .describe()
     }
 
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>> {
@@ -179,14 +278,21 @@ impl Fault for LabFault {
                 target: self.target.clone(),
                 binding: "lab".to_owned(),
                 words: format!("set {} of lab {}", words(&before), self.resource),
-                state: serde_json::to_value(&before)
-                    .map_err(|error| ProviderError::BadUndo { target: self.target.clone(), reason: error.to_string() })?,
+                state: serde_json::to_value(&before).map_err(|error| ProviderError::BadUndo {
+                    target: self.target.clone(),
+                    reason: error.to_string(),
+                })?,
             })
         })
     }
 
     fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
-        Box::pin(async move { self.lab.apply(&self.resource, &self.settings).await.map(drop) })
+        Box::pin(async move {
+            self.lab
+                .apply(&self.resource, &self.settings)
+                .await
+                .map(drop)
+        })
     }
 
     fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>> {
@@ -194,7 +300,12 @@ impl Fault for LabFault {
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
-        Box::pin(async move { self.lab.apply(&self.resource, &self.captured(undo)?).await.map(drop) })
+        Box::pin(async move {
+            self.lab
+                .apply(&self.resource, &self.captured(undo)?)
+                .await
+                .map(drop)
+        })
     }
 
     fn is_restored<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>> {
@@ -209,7 +320,12 @@ impl LabFault {
         Ok(if now == *expected {
             Found::AsExpected
         } else {
-            Found::Otherwise(format!("{} has {} instead of {}", self.resource, words(&now), words(expected)))
+            Found::Otherwise(format!(
+                "{} has {} instead of {}",
+                self.resource,
+                words(&now),
+                words(expected)
+            ))
         })
     }
 }
@@ -221,7 +337,10 @@ fn only(settings: &Settings, mask: &Settings) -> Settings {
         power: settings.power.filter(|_| mask.power.is_some()),
         ingress: settings.ingress.filter(|_| mask.ingress.is_some()),
         answers: settings.answers.clone().filter(|_| mask.answers.is_some()),
-        health_check_path: settings.health_check_path.clone().filter(|_| mask.health_check_path.is_some()),
+        health_check_path: settings
+            .health_check_path
+            .clone()
+            .filter(|_| mask.health_check_path.is_some()),
         inverted: settings.inverted.filter(|_| mask.inverted.is_some()),
         disabled: settings.disabled.filter(|_| mask.disabled.is_some()),
     }
@@ -229,7 +348,10 @@ fn only(settings: &Settings, mask: &Settings) -> Settings {
 
 /// Settings as the admin API spells them: `replicas to 0`.
 fn words(settings: &Settings) -> String {
-    let fields: Vec<_> = pairs(settings).into_iter().map(|(name, value)| format!("{name} to {value}")).collect();
+    let fields: Vec<_> = pairs(settings)
+        .into_iter()
+        .map(|(name, value)| format!("{name} to {value}"))
+        .collect();
     fields.join(", ")
 }
 
@@ -242,7 +364,9 @@ fn pairs(settings: &Settings) -> Vec<(String, String)> {
         Ok(serde_json::Value::Object(map)) => map
             .into_iter()
             .map(|(name, value)| {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let value = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
                 (name, value)
             })
             .collect(),

@@ -62,9 +62,17 @@ pub struct Health {
 /// Something that can carry out faults on its targets.
 pub trait Provider: fmt::Debug + Send + Sync {
     /// Turns a fault of a drill into one that can be carried out. Changes nothing.
-    fn resolve(&self, environment: &Environment, fault: &drill::Fault) -> Result<Box<dyn Fault>, ProviderError>;
+    fn resolve(
+        &self,
+        environment: &Environment,
+        fault: &drill::Fault,
+    ) -> Result<Box<dyn Fault>, ProviderError>;
     /// Reads what the system itself thinks of a target.
-    fn health<'a>(&'a self, environment: &'a Environment, target: &'a str) -> BoxFuture<'a, Result<Health, ProviderError>>;
+    fn health<'a>(
+        &'a self,
+        environment: &'a Environment,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<Health, ProviderError>>;
 }
 
 /// A target could not be reached, read or changed.

@@ -55,7 +55,9 @@ pub struct PreparedProbe {
 
 impl std::fmt::Debug for PreparedProbe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PreparedProbe").field("every", &self.every).finish_non_exhaustive()
+        f.debug_struct("PreparedProbe")
+            .field("every", &self.every)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,15 +99,26 @@ impl Site {
     ///
     /// # Errors
     /// If a binding cannot be opened. What was started is taken down again.
-    pub async fn open(environment: Arc<Environment>, speed: f64, seed: u64) -> Result<Self, SiteError> {
+    pub async fn open(
+        environment: Arc<Environment>,
+        speed: f64,
+        seed: u64,
+    ) -> Result<Self, SiteError> {
         let Some(stack) = &environment.stack else {
             return Err(SiteError::NoStack(environment.name.clone()));
         };
         let lab = Lab::start(stack, &LabOptions { speed, seed }).await?;
         let (admin, token) = lab.admin();
         let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
-        let servers = BTreeMap::from([("authority", lab.authority()), ("resolver", lab.resolver())]);
-        let site = Self { environment, speed, provider: Arc::new(provider), lab: Some(lab), servers };
+        let servers =
+            BTreeMap::from([("authority", lab.authority()), ("resolver", lab.resolver())]);
+        let site = Self {
+            environment,
+            speed,
+            provider: Arc::new(provider),
+            lab: Some(lab),
+            servers,
+        };
         site.wait_until_healthy().await?;
         Ok(site)
     }
@@ -139,14 +152,25 @@ impl Site {
 
     /// A lab that has just been started still has to look at its own targets once.
     async fn wait_until_healthy(&self) -> Result<(), SiteError> {
-        let (Some(lab), Some(stack)) = (&self.lab, &self.environment.stack) else { return Ok(()) };
-        let balancers = stack.load_balancers.keys().map(|name| Resource::new(ResourceKind::LoadBalancer, name));
-        let checks = stack.health_checks.keys().map(|name| Resource::new(ResourceKind::HealthCheck, name));
+        let (Some(lab), Some(stack)) = (&self.lab, &self.environment.stack) else {
+            return Ok(());
+        };
+        let balancers = stack
+            .load_balancers
+            .keys()
+            .map(|name| Resource::new(ResourceKind::LoadBalancer, name));
+        let checks = stack
+            .health_checks
+            .keys()
+            .map(|name| Resource::new(ResourceKind::HealthCheck, name));
         let deadline = Instant::now() + LAB_START_LIMIT;
         for resource in balancers.chain(checks) {
             loop {
                 let state = lab.control(&resource);
-                if state.as_ref().is_ok_and(|state| state.healthy != Some(false)) {
+                if state
+                    .as_ref()
+                    .is_ok_and(|state| state.healthy != Some(false))
+                {
                     break;
                 }
                 if Instant::now() > deadline {
@@ -154,7 +178,10 @@ impl Site {
                     if state.is_ok() {
                         return Ok(());
                     }
-                    return Err(SiteError::LabNotHealthy { after: LAB_START_LIMIT, what: resource.to_string() });
+                    return Err(SiteError::LabNotHealthy {
+                        after: LAB_START_LIMIT,
+                        what: resource.to_string(),
+                    });
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -166,8 +193,16 @@ impl Site {
     ///
     /// # Errors
     /// If the probe's server or host cannot be used.
-    pub fn prepare(&self, setup: &ProbeSetup, drill: &Drill, run: &str) -> Result<PreparedProbe, SiteError> {
-        let wrong = |reason: String| SiteError::Probe { probe: setup.name().to_owned(), reason };
+    pub fn prepare(
+        &self,
+        setup: &ProbeSetup,
+        drill: &Drill,
+        run: &str,
+    ) -> Result<PreparedProbe, SiteError> {
+        let wrong = |reason: String| SiteError::Probe {
+            probe: setup.name().to_owned(),
+            reason,
+        };
         let tiers: Arc<[Tier]> = self.environment.tiers.clone().into();
         let recognition = Recognition::new(tiers);
         match setup {
@@ -176,12 +211,27 @@ impl Site {
                 let name = fully_qualified(&setup.query).map_err(wrong)?;
                 let timeout = real_limit(setup.timeout, self.speed, TIMEOUT_FLOOR);
                 let probe: Arc<dyn Probe> = match setup.view {
-                    DnsView::Cached => Arc::new(CachedProbe::new(server, name, timeout, self.speed, recognition)),
-                    view @ (DnsView::Authority | DnsView::Recursive) => {
-                        Arc::new(DnsProbe { server, name, recursive: view == DnsView::Recursive, timeout, recognition })
-                    }
+                    DnsView::Cached => Arc::new(CachedProbe::new(
+                        server,
+                        name,
+                        timeout,
+                        self.speed,
+                        recognition,
+                    )),
+                    view @ (DnsView::Authority | DnsView::Recursive) => Arc::new(DnsProbe {
+                        server,
+                        name,
+                        recursive: view == DnsView::Recursive,
+                        timeout,
+                        recognition,
+                    }),
                 };
-                Ok(PreparedProbe { probe, every: setup.every.div_f64(self.speed), timeout, good_within: timeout })
+                Ok(PreparedProbe {
+                    probe,
+                    every: setup.every.div_f64(self.speed),
+                    timeout,
+                    good_within: timeout,
+                })
             }
             ProbeSetup::Http(setup) => {
                 let probe = self.prepare_http(setup, recognition, drill, run)?;
@@ -202,26 +252,58 @@ impl Site {
         drill: &Drill,
         run: &str,
     ) -> Result<HttpProbe, SiteError> {
-        let wrong = |reason: String| SiteError::Probe { probe: setup.name.clone(), reason };
-        let url: reqwest::Url = self.environment.service.url.parse().map_err(|error| wrong(format!("{error}")))?;
-        let request = self.environment.service.requests.get(&setup.request).ok_or_else(|| wrong(format!("no request `{}`", setup.request)))?;
-        let host = setup.host.as_deref().or_else(|| url.host_str()).ok_or_else(|| wrong("the URL has no host".into()))?;
-        let logical_port = url.port_or_known_default().ok_or_else(|| wrong("the URL has no port".into()))?;
+        let wrong = |reason: String| SiteError::Probe {
+            probe: setup.name.clone(),
+            reason,
+        };
+        let url: reqwest::Url = self
+            .environment
+            .service
+            .url
+            .parse()
+            .map_err(|error| wrong(format!("{error}")))?;
+        let request = self
+            .environment
+            .service
+            .requests
+            .get(&setup.request)
+            .ok_or_else(|| wrong(format!("no request `{}`", setup.request)))?;
+        let host = setup
+            .host
+            .as_deref()
+            .or_else(|| url.host_str())
+            .ok_or_else(|| wrong("the URL has no host".into()))?;
+        let logical_port = url
+            .port_or_known_default()
+            .ok_or_else(|| wrong("the URL has no port".into()))?;
         let port = match &self.lab {
-            Some(lab) => lab.port(logical_port).ok_or_else(|| wrong(format!("nothing in the stack listens on port {logical_port}")))?,
+            Some(lab) => lab.port(logical_port).ok_or_else(|| {
+                wrong(format!(
+                    "nothing in the stack listens on port {logical_port}"
+                ))
+            })?,
             None => logical_port,
         };
         let resolution = match host.parse::<IpAddr>() {
             Ok(address) => Resolution::Address(address),
-            Err(_) => Resolution::Ask(self.server("resolver").map_err(wrong)?, fully_qualified(host).map_err(wrong)?),
+            Err(_) => Resolution::Ask(
+                self.server("resolver").map_err(wrong)?,
+                fully_qualified(host).map_err(wrong)?,
+            ),
         };
-        let tls = if url.scheme() == "https" { Some((self.tls()?, server_name(host).map_err(wrong)?)) } else { None };
+        let tls = if url.scheme() == "https" {
+            Some((self.tls()?, server_name(host).map_err(wrong)?))
+        } else {
+            None
+        };
         let (headers, texts) = wanted(drill, &recognition);
         Ok(HttpProbe {
             resolution,
             port,
             tls,
-            host: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            host: url
+                .port()
+                .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
             request: request.clone(),
             run: run.to_owned(),
             timeout: real_limit(setup.timeout, self.speed, TIMEOUT_FLOOR),
@@ -244,18 +326,26 @@ impl Site {
         }
         server
             .parse::<SocketAddr>()
-            .or_else(|_| server.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)))
+            .or_else(|_| {
+                server
+                    .parse::<IpAddr>()
+                    .map(|address| SocketAddr::new(address, 53))
+            })
             .map_err(|_| format!("`{server}` is neither `authority`, `resolver` nor an address"))
     }
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, String> {
-    ServerName::try_from(host.to_owned()).map_err(|error| format!("`{host}` cannot be in a certificate: {error}"))
+    ServerName::try_from(host.to_owned())
+        .map_err(|error| format!("`{host}` cannot be in a certificate: {error}"))
 }
 
 /// The headers and texts that somebody will ask for: tiers, and expectations of the drill.
 fn wanted(drill: &Drill, recognition: &Recognition) -> (Vec<String>, Vec<String>) {
-    let mut headers: Vec<String> = recognition.header_names().map(str::to_ascii_lowercase).collect();
+    let mut headers: Vec<String> = recognition
+        .header_names()
+        .map(str::to_ascii_lowercase)
+        .collect();
     let mut texts = Vec::new();
     for expectation in &drill.expect {
         if let Expect::Header { name, .. } = &expectation.value {

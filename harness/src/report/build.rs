@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Report, RunFacts, Tool,
+    DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Report, RunFacts, Tool, hostile,
 };
 use crate::{drill::Drill, environment::Environment, timeline::RunStarted, verdict::Judgement};
 
@@ -18,7 +18,10 @@ impl Report {
     ) -> Self {
         Self {
             format_version: FORMAT_VERSION.to_owned(),
-            tool: Tool { name: "blackstart".to_owned(), version: started.tool_version.clone() },
+            tool: Tool {
+                name: "blackstart".to_owned(),
+                version: started.tool_version.clone(),
+            },
             run: RunFacts {
                 id: started.run_id.clone(),
                 started_at: started.started_at.clone(),
@@ -50,12 +53,22 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Where the person stands who has to restore a target by hand.
+    pub(super) fn what_restores(&self) -> String {
+        let folder = hostile::harmless(&self.run.folder);
+        format!("what restores it, in words too: {folder}/undo.ndjson")
+    }
+}
+
 fn measurement(
     started: &RunStarted,
     environment: &Environment,
     judgement: &Judgement,
 ) -> Measurement {
-    let name = environment.user_probe().map_or("", |probe| probe.name.as_str());
+    let name = environment
+        .user_probe()
+        .map_or("", |probe| probe.name.as_str());
     let user = started.probes.iter().find(|probe| probe.name == name);
     let lane = judgement.lanes.iter().find(|lane| lane.probe == name);
     let every_s = user.map_or(0.0, |probe| probe.every.as_secs_f64());
@@ -67,7 +80,11 @@ fn measurement(
         // A duration lies between two edges, each known to one interval and one healthy latency (measurement D3).
         resolution_s: every_s + lane.map_or(0.0, |lane| lane.healthy_bound_s),
         samples: judgement.lanes.iter().map(|lane| lane.samples).sum(),
-        void: judgement.lanes.iter().flat_map(|lane| lane.void.values()).sum(),
+        void: judgement
+            .lanes
+            .iter()
+            .flat_map(|lane| lane.void.values())
+            .sum(),
         late_p99_s: lane.map_or(0.0, |lane| lane.late_p99_s),
     }
 }

@@ -261,10 +261,7 @@ fn restored(report: &Report) -> TestCaseStatus {
                 harmless(&fault.describe)
             ));
         }
-        body.push(format!(
-            "next: blackstart revert {}",
-            harmless(&report.run.id)
-        ));
+        body.push(format!("next: {}", report.what_restores()));
         return non_success(NonSuccessKind::Error, "harness.restore", message, &body);
     }
     if faults.iter().any(|fault| fault.issued_s.is_some()) {

@@ -160,7 +160,7 @@ fn failures(reports: &[Report], style: &Style) -> Vec<String> {
             );
         }
         if !judgement.restored {
-            let text = format!("{name}  blackstart revert {}", harmless(&report.run.id));
+            let text = format!("{name}  {}", report.what_restores());
             push("NOT RESTORED", Tone::Bad, &text);
         }
     }

@@ -314,7 +314,7 @@ fn restored(report: &Report, style: &Style) -> Vec<String> {
                 harmless(&fault.describe)
             ));
         }
-        texts.push(format!("blackstart revert {}", harmless(&report.run.id)));
+        texts.push(report.what_restores());
         return labelled("NOT RESTORED", &texts, Tone::Bad, style);
     }
     if sent.is_empty() {

@@ -14,12 +14,17 @@ pub struct Clock {
 impl Clock {
     /// Starts at zero, now.
     pub fn start(speed: f64) -> Self {
-        Self { started: Instant::now(), speed }
+        Self {
+            started: Instant::now(),
+            speed,
+        }
     }
 
     /// The architecture's time at an instant; zero for one before the start.
     pub fn at(&self, instant: Instant) -> Duration {
-        instant.saturating_duration_since(self.started).mul_f64(self.speed)
+        instant
+            .saturating_duration_since(self.started)
+            .mul_f64(self.speed)
     }
 
     /// The architecture's time now.

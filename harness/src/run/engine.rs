@@ -11,8 +11,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Finished, Options, RunError, Stop, UndoLog, UndoStep, observers::observe, recorder::Recorder,
-    steady_state::SteadyState,
+    Clock, Finished, Options, RunError, Stop, UndoLog, UndoStep, observers::observe,
+    recorder::Recorder, steady_state::SteadyState,
 };
 use crate::{
     drill::{After, Hold},
@@ -58,8 +58,10 @@ pub async fn run(
         .flat_map(|step| &step.faults)
         .map(|fault| site.provider().resolve(&plan.environment, &fault.value))
         .collect::<Result<Vec<_>, ProviderError>>()?;
-    let undo_log = UndoLog::create(&options.folder)
-        .map_err(|source| RunError::Write { path: options.folder.join(super::undo_log::FILE_NAME), source })?;
+    let undo_log = UndoLog::create(&options.folder).map_err(|source| RunError::Write {
+        path: options.folder.join(super::undo_log::FILE_NAME),
+        source,
+    })?;
     let writer = Writer::create(&options.folder.join("events.ndjson"))?;
     let random = fastrand::Rng::with_seed(options.seed);
     let clock = Clock::start(plan.speed);
@@ -74,7 +76,9 @@ pub async fn run(
         stop,
         wall_started: jiff::Timestamp::now(),
     };
-    engine.recorder.record(Event::Run(Box::new(started(plan, options))));
+    engine
+        .recorder
+        .record(Event::Run(Box::new(started(plan, options))));
     let cancel = CancellationToken::new();
     let (sender, events) = mpsc::unbounded_channel();
     let tasks = start_looking(plan, site, options, clock, random, &sender, &cancel).await;
@@ -100,8 +104,15 @@ async fn start_looking(
     cancel: &CancellationToken,
 ) -> Result<JoinSet<()>, RunError> {
     let mut tasks = JoinSet::new();
-    let fastest = plan.probes.iter().map(|probe| plan.real(probe.facts.every)).min().unwrap_or(Duration::from_secs(1));
-    let control = Control::start(fastest, cancel.clone()).await.map_err(RunError::Control)?;
+    let fastest = plan
+        .probes
+        .iter()
+        .map(|probe| plan.real(probe.facts.every))
+        .min()
+        .unwrap_or(Duration::from_secs(1));
+    let control = Control::start(fastest, cancel.clone())
+        .await
+        .map_err(RunError::Control)?;
     for setup in &plan.environment.probes {
         let prepared = site.prepare(&setup.value, &plan.drill, &options.run_id)?;
         let schedule = Schedule {
@@ -111,7 +122,14 @@ async fn start_looking(
             good_within: prepared.good_within,
             timeout: prepared.timeout,
         };
-        tasks.spawn(poll(prepared.probe, schedule, clock, control.clone(), sender.clone(), cancel.clone()));
+        tasks.spawn(poll(
+            prepared.probe,
+            schedule,
+            clock,
+            control.clone(),
+            sender.clone(),
+            cancel.clone(),
+        ));
     }
     for observer in &plan.environment.observers {
         tasks.spawn(observe(
@@ -138,10 +156,28 @@ fn started(plan: &Plan, options: &Options) -> RunStarted {
         host: host_name(),
         seed: options.seed,
         speed: plan.speed,
-        tiers: plan.environment.tiers.iter().map(|tier| tier.name.clone()).collect(),
-        probes: plan.probes.iter().map(|probe| probe.facts.clone()).collect(),
-        observers: plan.environment.observers.iter().map(|observer| observer.name.clone()).collect(),
-        faults: plan.faults.iter().map(|fault| fault.facts.clone()).collect(),
+        tiers: plan
+            .environment
+            .tiers
+            .iter()
+            .map(|tier| tier.name.clone())
+            .collect(),
+        probes: plan
+            .probes
+            .iter()
+            .map(|probe| probe.facts.clone())
+            .collect(),
+        observers: plan
+            .environment
+            .observers
+            .iter()
+            .map(|observer| observer.name.clone())
+            .collect(),
+        faults: plan
+            .faults
+            .iter()
+            .map(|fault| fault.facts.clone())
+            .collect(),
     }
 }
 
@@ -189,9 +225,15 @@ impl Engine<'_> {
         let mut phase = Phase::SteadyState;
         let halt = self.break_and_watch(&mut looking, &mut phase).await.err();
         if let Some(Halt::Stopped(signal)) = &halt {
-            self.recorder.record(Event::Interrupted { signal: signal.clone() });
+            self.recorder.record(Event::Interrupted {
+                signal: signal.clone(),
+            });
         }
-        let left_broken = if self.undos.is_empty() { Vec::new() } else { self.revert(&mut looking).await };
+        let left_broken = if self.undos.is_empty() {
+            Vec::new()
+        } else {
+            self.revert(&mut looking).await
+        };
         if halt.is_none() {
             self.enter(Phase::Failback);
             self.wait_for_failback(&mut looking).await;
@@ -209,19 +251,37 @@ impl Engine<'_> {
             if let Err(error) = joined
                 && outcome == Outcome::Completed
             {
-                let reason = format!("a probe or an observer ended in a panic, so the measurement is worth nothing: {error}");
-                outcome = Outcome::CouldNotRun { phase: Phase::Failback, reason };
+                let reason = format!(
+                    "a probe or an observer ended in a panic, so the measurement is worth nothing: {error}"
+                );
+                outcome = Outcome::CouldNotRun {
+                    phase: Phase::Failback,
+                    reason,
+                };
             }
         }
-        self.recorder.record(Event::Ended { outcome: outcome.clone(), clock_drift_ms: self.clock_drift() });
+        self.recorder.record(Event::Ended {
+            outcome: outcome.clone(),
+            clock_drift_ms: self.clock_drift(),
+        });
         if let (Outcome::Completed, Some(reason)) = (&outcome, self.recorder.broken()) {
-            outcome = Outcome::CouldNotRun { phase: Phase::Failback, reason: reason.to_owned() };
+            outcome = Outcome::CouldNotRun {
+                phase: Phase::Failback,
+                reason: reason.to_owned(),
+            };
         }
-        Finished { outcome, left_broken }
+        Finished {
+            outcome,
+            left_broken,
+        }
     }
 
     /// Everything up to the revert. Any way out leads to the revert.
-    async fn break_and_watch(&mut self, looking: &mut Looking, phase: &mut Phase) -> Result<(), Halt> {
+    async fn break_and_watch(
+        &mut self,
+        looking: &mut Looking,
+        phase: &mut Phase,
+    ) -> Result<(), Halt> {
         self.enter(Phase::SteadyState);
         self.watch_steady_state(looking).await?;
         *phase = Phase::Inject;
@@ -236,7 +296,9 @@ impl Engine<'_> {
             Hold::For(_) => self.wait(looking, deadline, |_| false).await?,
             Hold::UntilStable => {
                 self.wait(looking, deadline, |recorder| {
-                    recorder.watch(&user).is_some_and(|watch| watch.recovered_since(last_fault).is_some())
+                    recorder
+                        .watch(&user)
+                        .is_some_and(|watch| watch.recovered_since(last_fault).is_some())
                 })
                 .await?
             }
@@ -276,7 +338,11 @@ impl Engine<'_> {
     }
 
     /// Records what is seen while something else goes on.
-    async fn meanwhile<T>(recorder: &mut Recorder<'_>, looking: &mut Looking, work: impl Future<Output = T>) -> T {
+    async fn meanwhile<T>(
+        recorder: &mut Recorder<'_>,
+        looking: &mut Looking,
+        work: impl Future<Output = T>,
+    ) -> T {
         tokio::pin!(work);
         loop {
             tokio::select! {
@@ -289,7 +355,9 @@ impl Engine<'_> {
 
     async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
         let mut steady = SteadyState::new(self.plan);
-        let watch_until = self.clock.instant(self.clock.now() + self.plan.limits.steady_state);
+        let watch_until = self
+            .clock
+            .instant(self.clock.now() + self.plan.limits.steady_state);
         // Void samples and slow observers may need longer, an ill service does not become well by waiting.
         let give_up = watch_until + self.plan.real(self.plan.limits.steady_state) * 2;
         loop {
@@ -297,7 +365,11 @@ impl Engine<'_> {
             if (now >= watch_until && steady.is_decided()) || now >= give_up {
                 break;
             }
-            let wake = if now < watch_until { watch_until } else { give_up };
+            let wake = if now < watch_until {
+                watch_until
+            } else {
+                give_up
+            };
             tokio::select! {
                 biased;
                 signal = self.stop.wait() => return Err(Halt::Stopped(signal)),
@@ -315,7 +387,10 @@ impl Engine<'_> {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(Halt::Trouble(format!("steady state not met: {}; nothing was injected", problems.join("; "))))
+        Err(Halt::Trouble(format!(
+            "steady state not met: {}; nothing was injected",
+            problems.join("; ")
+        )))
     }
 
     /// Injects every step when it is due. Yields when the last step was issued.
@@ -327,13 +402,16 @@ impl Engine<'_> {
             match step.after {
                 After::Immediately => {}
                 After::Delay(delay) => {
-                    self.wait(looking, self.clock.now() + delay, |_| false).await?;
+                    self.wait(looking, self.clock.now() + delay, |_| false)
+                        .await?;
                 }
                 After::Recovered => {
                     let deadline = self.clock.now() + self.plan.limits.recovered;
                     let waited = self
                         .wait(looking, deadline, |recorder| {
-                            recorder.watch(&user).is_some_and(|watch| watch.recovered_since(last_issued).is_some())
+                            recorder
+                                .watch(&user)
+                                .is_some_and(|watch| watch.recovered_since(last_issued).is_some())
                         })
                         .await?;
                     if waited == Waited::TimedOut {
@@ -355,9 +433,14 @@ impl Engine<'_> {
     }
 
     /// Captures every fault of a step, then injects them at the same time, then reads each back.
-    async fn inject_together(&mut self, looking: &mut Looking, ids: std::ops::Range<usize>) -> Result<(), Halt> {
+    async fn inject_together(
+        &mut self,
+        looking: &mut Looking,
+        ids: std::ops::Range<usize>,
+    ) -> Result<(), Halt> {
         for id in ids.clone() {
-            let captured = Self::meanwhile(&mut self.recorder, looking, self.faults[id].capture()).await;
+            let captured =
+                Self::meanwhile(&mut self.recorder, looking, self.faults[id].capture()).await;
             let undo = match captured {
                 Ok(undo) => undo,
                 Err(error) => {
@@ -367,7 +450,11 @@ impl Engine<'_> {
             };
             self.undo_log
                 .append(id, UndoStep::Captured(undo.clone()))
-                .map_err(|error| Halt::Trouble(format!("the undo log could not be written, so nothing more is touched: {error}")))?;
+                .map_err(|error| {
+                    Halt::Trouble(format!(
+                        "the undo log could not be written, so nothing more is touched: {error}"
+                    ))
+                })?;
             self.fault(id, FaultStep::Captured, Some(undo.words.clone()));
             self.undos.push((id, undo));
         }
@@ -375,8 +462,13 @@ impl Engine<'_> {
             self.fault(id, FaultStep::Issued, None);
         }
         let (faults, mut trouble) = (&self.faults, None);
-        let mut injections: FuturesUnordered<_> = ids.clone().map(|id| async move { (id, faults[id].inject().await) }).collect();
-        while let Some((id, result)) = Self::meanwhile(&mut self.recorder, looking, injections.next()).await {
+        let mut injections: FuturesUnordered<_> = ids
+            .clone()
+            .map(|id| async move { (id, faults[id].inject().await) })
+            .collect();
+        while let Some((id, result)) =
+            Self::meanwhile(&mut self.recorder, looking, injections.next()).await
+        {
             let (step, detail) = match result {
                 Ok(()) => (FaultStep::Acknowledged, None),
                 Err(error) => (FaultStep::InjectFailed, Some(error.to_string())),
@@ -425,7 +517,10 @@ impl Engine<'_> {
                 }
                 Err(reason) => {
                     self.fault(id, FaultStep::RevertFailed, Some(reason.clone()));
-                    left_broken.push(format!("`{}` is not verified as restored ({reason}); by hand: {}", undo.target, undo.words));
+                    left_broken.push(format!(
+                        "`{}` is not verified as restored ({reason}); by hand: {}",
+                        undo.target, undo.words
+                    ));
                     UndoStep::RevertFailed { reason }
                 }
             };
@@ -437,7 +532,12 @@ impl Engine<'_> {
         left_broken
     }
 
-    async fn revert_one(&mut self, looking: &mut Looking, id: usize, undo: &Undo) -> Result<(), String> {
+    async fn revert_one(
+        &mut self,
+        looking: &mut Looking,
+        id: usize,
+        undo: &Undo,
+    ) -> Result<(), String> {
         let mut backoff = REVERT_BACKOFF;
         let mut attempt = 1;
         loop {
@@ -450,7 +550,12 @@ impl Engine<'_> {
             if attempt == REVERT_ATTEMPTS {
                 return Err(failure);
             }
-            self.recorder.record(Event::Note { text: format!("attempt {attempt} to revert `{}` failed: {failure}", undo.target) });
+            self.recorder.record(Event::Note {
+                text: format!(
+                    "attempt {attempt} to revert `{}` failed: {failure}",
+                    undo.target
+                ),
+            });
             Self::meanwhile(&mut self.recorder, looking, tokio::time::sleep(backoff)).await;
             backoff *= 2;
             attempt += 1;
@@ -466,20 +571,29 @@ impl Engine<'_> {
         let reverted = self.clock.now();
         let user = self.plan.user_probe().to_owned();
         let home = SteadyState::new(self.plan).served_by().to_owned();
-        let standbys: Vec<_> = self.plan.standbys().map(|(probe, tier)| (probe.to_owned(), tier.to_owned())).collect();
+        let standbys: Vec<_> = self
+            .plan
+            .standbys()
+            .map(|(probe, tier)| (probe.to_owned(), tier.to_owned()))
+            .collect();
         let is_back = |recorder: &Recorder<'_>| {
             let watch = |probe: &str| recorder.watch(probe);
-            let users = watch(&user).is_some_and(|watch| watch.stable_since(reverted, Some(&home)).is_some());
+            let users = watch(&user)
+                .is_some_and(|watch| watch.stable_since(reverted, Some(&home)).is_some());
             let standby = |probe: &str, tier: &str| {
                 let run = watch(probe).and_then(Watch::good_run);
                 run.is_some_and(|run| run.until >= reverted && run.tier == Some(tier))
             };
             users && standbys.iter().all(|(probe, tier)| standby(probe, tier))
         };
-        let waited = self.wait(looking, reverted + self.plan.limits.failback, is_back).await;
+        let waited = self
+            .wait(looking, reverted + self.plan.limits.failback, is_back)
+            .await;
         // Everything is restored by now, so a wish to stop only shortens the watching.
         if let Err(Halt::Stopped(signal)) = waited {
-            self.recorder.record(Event::Note { text: format!("stopped watching for the failback: {signal}") });
+            self.recorder.record(Event::Note {
+                text: format!("stopped watching for the failback: {signal}"),
+            });
         }
     }
 
@@ -492,7 +606,10 @@ impl Engine<'_> {
 
 fn not_injected(plan: &Plan, id: usize, error: &str) -> Halt {
     let facts = &plan.faults[id].facts;
-    Halt::Trouble(format!("the fault `{} {}` could not be injected: {error}", facts.kind, facts.target))
+    Halt::Trouble(format!(
+        "the fault `{} {}` could not be injected: {error}",
+        facts.kind, facts.target
+    ))
 }
 
 /// Reads again and again until what is found is as expected, or the limit has passed.

@@ -33,7 +33,11 @@ pub(super) async fn observe(
             if last != Some(healthy) {
                 last = Some(healthy);
                 let detail = Some(detail).filter(|detail| !detail.is_empty());
-                let event = Event::Observed { observer: observer.name.clone(), healthy, detail };
+                let event = Event::Observed {
+                    observer: observer.name.clone(),
+                    healthy,
+                    detail,
+                };
                 if events.send(event).is_err() {
                     return;
                 }

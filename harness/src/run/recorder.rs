@@ -6,11 +6,7 @@ use super::Clock;
 use crate::{
     episode::Watch,
     plan::Plan,
-    timeline::{
-        Entry, Event, ProbeKind,
-        file::Writer,
-        io,
-    },
+    timeline::{Entry, Event, ProbeKind, file::Writer, io},
 };
 
 /// Records events as they happen.
@@ -24,19 +20,37 @@ pub(super) struct Recorder<'a> {
 
 impl std::fmt::Debug for Recorder<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("broken", &self.broken).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(plan: &Plan, clock: Clock, writer: Writer, on_event: &'a mut (dyn FnMut(&Entry) + Send)) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        clock: Clock,
+        writer: Writer,
+        on_event: &'a mut (dyn FnMut(&Entry) + Send),
+    ) -> Self {
         let watches = plan
             .probes
             .iter()
             .filter(|probe| matches!(probe.facts.kind, ProbeKind::Http { .. }))
-            .map(|probe| (probe.facts.name.clone(), Watch::new(&probe.facts, plan.speed)))
+            .map(|probe| {
+                (
+                    probe.facts.name.clone(),
+                    Watch::new(&probe.facts, plan.speed),
+                )
+            })
             .collect();
-        Self { clock, writer, on_event, watches, broken: None }
+        Self {
+            clock,
+            writer,
+            on_event,
+            watches,
+            broken: None,
+        }
     }
 
     /// Records an event. A disk that cannot take it is remembered, not returned: by then something may be broken that has to be
@@ -47,7 +61,10 @@ impl<'a> Recorder<'a> {
         {
             watch.push(sample);
         }
-        let entry = Entry { at: self.clock.now(), event };
+        let entry = Entry {
+            at: self.clock.now(),
+            event,
+        };
         if self.broken.is_none()
             && let Err(error) = self.writer.append(&entry)
         {
@@ -75,6 +92,8 @@ impl<'a> Recorder<'a> {
 }
 
 fn describe(error: &io::Error) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    let source = std::error::Error::source(error)
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default();
     format!("{error}{source}")
 }

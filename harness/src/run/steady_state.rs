@@ -27,9 +27,19 @@ struct Seen {
 
 impl<'a> SteadyState<'a> {
     pub(super) fn new(plan: &'a Plan) -> Self {
-        let first = plan.environment.tiers.first().map(|tier| tier.name.clone()).unwrap_or_default();
+        let first = plan
+            .environment
+            .tiers
+            .first()
+            .map(|tier| tier.name.clone())
+            .unwrap_or_default();
         let served_by = plan.drill.steady_state.served_by.clone().unwrap_or(first);
-        Self { plan, served_by, seen: BTreeMap::new(), observed: BTreeMap::new() }
+        Self {
+            plan,
+            served_by,
+            seen: BTreeMap::new(),
+            observed: BTreeMap::new(),
+        }
     }
 
     /// The tier that serves users while all is well.
@@ -40,8 +50,13 @@ impl<'a> SteadyState<'a> {
     pub(super) fn see(&mut self, event: &Event) {
         match event {
             Event::Sample(sample) => self.see_sample(sample),
-            Event::Observed { observer, healthy, detail } => {
-                self.observed.insert(observer.clone(), (*healthy, detail.clone()));
+            Event::Observed {
+                observer,
+                healthy,
+                detail,
+            } => {
+                self.observed
+                    .insert(observer.clone(), (*healthy, detail.clone()));
             }
             Event::Run(_)
             | Event::Phase { .. }
@@ -66,7 +81,12 @@ impl<'a> SteadyState<'a> {
                 if let Some(expected) = expected
                     && sample.tier.as_deref() != Some(&expected)
                 {
-                    seen.elsewhere = Some(sample.tier.clone().unwrap_or_else(|| "nobody known".to_owned()));
+                    seen.elsewhere = Some(
+                        sample
+                            .tier
+                            .clone()
+                            .unwrap_or_else(|| "nobody known".to_owned()),
+                    );
                 }
             }
         }
@@ -75,9 +95,15 @@ impl<'a> SteadyState<'a> {
     /// The tier a probe must be served by: its own for one that watches a standby; none is asked of a DNS probe, whose answer
     /// several tiers may share.
     fn tier_of(&self, probe: &str) -> Option<String> {
-        let planned = self.plan.probes.iter().find(|planned| planned.facts.name == probe)?;
+        let planned = self
+            .plan
+            .probes
+            .iter()
+            .find(|planned| planned.facts.name == probe)?;
         match &planned.facts.kind {
-            ProbeKind::Http { standby, .. } => Some(standby.clone().unwrap_or_else(|| self.served_by.clone())),
+            ProbeKind::Http { standby, .. } => {
+                Some(standby.clone().unwrap_or_else(|| self.served_by.clone()))
+            }
             ProbeKind::Dns { .. } => None,
         }
     }
@@ -85,8 +111,17 @@ impl<'a> SteadyState<'a> {
     /// Whether enough has been seen to decide.
     pub(super) fn is_decided(&self) -> bool {
         let user = self.seen.get(self.plan.user_probe());
-        let everyone = self.plan.probes.iter().all(|probe| self.seen.get(&probe.facts.name).is_some_and(|seen| seen.good + seen.bad > 0));
-        let observers = self.plan.environment.observers.iter().all(|observer| self.observed.contains_key(&observer.name));
+        let everyone = self.plan.probes.iter().all(|probe| {
+            self.seen
+                .get(&probe.facts.name)
+                .is_some_and(|seen| seen.good + seen.bad > 0)
+        });
+        let observers = self
+            .plan
+            .environment
+            .observers
+            .iter()
+            .all(|observer| self.observed.contains_key(&observer.name));
         user.is_some_and(|seen| seen.good + seen.bad >= STEADY_SAMPLES) && everyone && observers
     }
 
@@ -97,19 +132,27 @@ impl<'a> SteadyState<'a> {
             let name = &probe.facts.name;
             match self.seen.get(name) {
                 None => problems.push(format!("`{name}` yielded no sample")),
-                Some(Seen { good: 0, bad: 0, .. }) => problems.push(format!("`{name}` yielded only void samples")),
+                Some(Seen {
+                    good: 0, bad: 0, ..
+                }) => problems.push(format!("`{name}` yielded only void samples")),
                 Some(seen) if seen.bad > 0 => problems.push(format!(
                     "`{name}` failed in {} of {} samples: {}",
                     seen.bad,
                     seen.bad + seen.good,
                     seen.last_failure.as_deref().unwrap_or("no reason known")
                 )),
-                Some(Seen { elsewhere: Some(tier), .. }) => problems.push(format!(
+                Some(Seen {
+                    elsewhere: Some(tier),
+                    ..
+                }) => problems.push(format!(
                     "`{name}` was served by {tier} instead of {}",
                     self.tier_of(name).unwrap_or_default()
                 )),
                 Some(seen) if *name == self.plan.user_probe() && seen.good < STEADY_SAMPLES => {
-                    problems.push(format!("`{name}` yielded {} good samples, {STEADY_SAMPLES} are needed", seen.good));
+                    problems.push(format!(
+                        "`{name}` yielded {} good samples, {STEADY_SAMPLES} are needed",
+                        seen.good
+                    ));
                 }
                 Some(_) => {}
             }
@@ -119,10 +162,16 @@ impl<'a> SteadyState<'a> {
             match self.observed.get(name) {
                 Some((Some(true), _)) => {}
                 Some((Some(false), detail)) => {
-                    problems.push(format!("observer `{name}` says unhealthy: {}", detail.as_deref().unwrap_or("no reason given")));
+                    problems.push(format!(
+                        "observer `{name}` says unhealthy: {}",
+                        detail.as_deref().unwrap_or("no reason given")
+                    ));
                 }
                 Some((None, detail)) => {
-                    problems.push(format!("observer `{name}` cannot be read: {}", detail.as_deref().unwrap_or("no reason known")));
+                    problems.push(format!(
+                        "observer `{name}` cannot be read: {}",
+                        detail.as_deref().unwrap_or("no reason known")
+                    ));
                 }
                 None => problems.push(format!("observer `{name}` yielded no reading")),
             }

@@ -54,7 +54,10 @@ impl UndoLog {
     /// If the file cannot be created or synced.
     pub fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE_NAME);
-        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)?;
         file.sync_all()?;
         File::open(folder)?.sync_all()?;
         Ok(Self { file, path })
@@ -100,7 +103,18 @@ mod tests {
             .collect();
         assert_eq!(
             records,
-            [UndoRecord { v: 1, id: 0, step: UndoStep::Captured(undo) }, UndoRecord { v: 1, id: 0, step: UndoStep::Restored }]
+            [
+                UndoRecord {
+                    v: 1,
+                    id: 0,
+                    step: UndoStep::Captured(undo)
+                },
+                UndoRecord {
+                    v: 1,
+                    id: 0,
+                    step: UndoStep::Restored
+                }
+            ]
         );
     }
 
@@ -108,6 +122,9 @@ mod tests {
     fn a_log_that_is_there_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         drop(UndoLog::create(folder.path()).unwrap());
-        assert_eq!(UndoLog::create(folder.path()).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            UndoLog::create(folder.path()).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
     }
 }

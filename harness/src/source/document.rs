@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_yaml::{Spanned, UserMessageFormatter, MessageFormatter as _};
+use serde_yaml::{MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::{
     Position, Problem, Problems, Variables,
@@ -167,9 +167,11 @@ fn syntax_problem(path: &Path, text: &str, error: &serde_yaml::Error) -> Problem
             .with_hint("write one file for each")
     };
     let too_much = || {
-        Problem::error(path, place, "the file is too large or nested too deeply").with_hint(format!(
-            "at most {MOST_VALUES} values, {DEEPEST} levels and {MOST_ALIASES} aliases are read"
-        ))
+        Problem::error(path, place, "the file is too large or nested too deeply").with_hint(
+            format!(
+                "at most {MOST_VALUES} values, {DEEPEST} levels and {MOST_ALIASES} aliases are read"
+            ),
+        )
     };
     match error {
         Error::DuplicateMappingKey { key, .. } => {

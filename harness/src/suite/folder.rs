@@ -20,7 +20,15 @@ pub struct RunFolder {
 impl RunId {
     /// A new name for a run that begins at `now`.
     pub fn new(now: jiff::Timestamp, random: &mut fastrand::Rng) -> Self {
-        let letters: String = (0..4).map(|_| char::from(*random.choice(b"abcdefghjkmnpqrstuvwxyz23456789").unwrap_or(&b'x'))).collect();
+        let letters: String = (0..4)
+            .map(|_| {
+                char::from(
+                    *random
+                        .choice(b"abcdefghjkmnpqrstuvwxyz23456789")
+                        .unwrap_or(&b'x'),
+                )
+            })
+            .collect();
         Self(format!("{}-{letters}", now.strftime("%Y-%m-%dT%H-%M-%SZ")))
     }
 }
@@ -40,7 +48,11 @@ impl RunFolder {
         std::fs::create_dir_all(reports)?;
         let path = reports.join(run_id.to_string());
         std::fs::create_dir(&path)?;
-        Ok(Self { reports: reports.to_owned(), path, several })
+        Ok(Self {
+            reports: reports.to_owned(),
+            path,
+            several,
+        })
     }
 
     /// The folder of a run that may be there already, for several drills.
@@ -50,7 +62,11 @@ impl RunFolder {
     pub fn join(reports: &Path, run_id: &RunId) -> io::Result<Self> {
         let path = reports.join(run_id.to_string());
         std::fs::create_dir_all(&path)?;
-        Ok(Self { reports: reports.to_owned(), path, several: true })
+        Ok(Self {
+            reports: reports.to_owned(),
+            path,
+            several: true,
+        })
     }
 
     /// The folder itself.
@@ -63,7 +79,11 @@ impl RunFolder {
     /// # Errors
     /// If it cannot be created.
     pub fn of_drill(&self, drill: &str) -> io::Result<PathBuf> {
-        let path = if self.several { self.path.join(drill) } else { self.path.clone() };
+        let path = if self.several {
+            self.path.join(drill)
+        } else {
+            self.path.clone()
+        };
         std::fs::create_dir_all(&path)?;
         Ok(path)
     }
@@ -71,12 +91,18 @@ impl RunFolder {
     /// Points `latest` at this run. A file system without symbolic links goes without.
     pub fn point_latest(&self) {
         let latest = self.reports.join("latest");
-        let Some(name) = self.path.file_name() else { return };
+        let Some(name) = self.path.file_name() else {
+            return;
+        };
         #[cfg(unix)]
         {
-            let next = self.reports.join(format!(".latest-{}", name.to_string_lossy()));
+            let next = self
+                .reports
+                .join(format!(".latest-{}", name.to_string_lossy()));
             // Made beside it and renamed over it, so that `latest` is there at every moment.
-            if std::os::unix::fs::symlink(name, &next).is_ok() && std::fs::rename(&next, &latest).is_err() {
+            if std::os::unix::fs::symlink(name, &next).is_ok()
+                && std::fs::rename(&next, &latest).is_err()
+            {
                 drop(std::fs::remove_file(&next));
             }
         }
@@ -110,9 +136,14 @@ mod tests {
     fn latest_points_at_the_newest_run() {
         let reports = tempfile::tempdir().unwrap();
         for name in ["first", "second"] {
-            RunFolder::create(reports.path(), &RunId(name.into()), false).unwrap().point_latest();
+            RunFolder::create(reports.path(), &RunId(name.into()), false)
+                .unwrap()
+                .point_latest();
         }
-        assert_eq!(std::fs::read_link(reports.path().join("latest")).unwrap(), Path::new("second"));
+        assert_eq!(
+            std::fs::read_link(reports.path().join("latest")).unwrap(),
+            Path::new("second")
+        );
     }
 
     #[test]
@@ -120,7 +151,12 @@ mod tests {
         let reports = tempfile::tempdir().unwrap();
         let id = RunId("same".into());
         RunFolder::create(reports.path(), &id, false).unwrap();
-        assert_eq!(RunFolder::create(reports.path(), &id, false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            RunFolder::create(reports.path(), &id, false)
+                .unwrap_err()
+                .kind(),
+            io::ErrorKind::AlreadyExists
+        );
     }
 
     #[test]

@@ -73,7 +73,9 @@ pub enum SuiteError {
     #[error("`{0}` does not begin with a `run` event, so it is no timeline of a drill")]
     NoRun(PathBuf),
     /// The drill ended in a panic, which is a defect of ours.
-    #[error("the drill ended in a panic: {0}; whether its targets are restored is not known, see undo.ndjson of the run")]
+    #[error(
+        "the drill ended in a panic: {0}; whether its targets are restored is not known, see undo.ndjson of the run"
+    )]
     Panicked(tokio::task::JoinError),
     /// The copies of the drill and its environment cannot be read.
     #[error("the copies of drill and environment in `{folder}` cannot be used:\n{problems}")]
@@ -96,7 +98,11 @@ pub async fn conduct(
     on_event: &mut (dyn FnMut(&Entry) + Send),
 ) -> Result<Report, SuiteError> {
     let catalog::Entry { drill, environment } = &assignment.entry;
-    let plan = plan(Arc::new(drill.clone()), Arc::clone(environment), assignment.speed)?;
+    let plan = plan(
+        Arc::new(drill.clone()),
+        Arc::clone(environment),
+        assignment.speed,
+    )?;
     let write = |name: &str, text: &str| {
         let path = assignment.folder.join(name);
         std::fs::write(&path, text).map_err(|source| SuiteError::Write { path, source })
@@ -159,7 +165,10 @@ pub async fn conduct_all(
         }
     }
     results.sort_by_key(|(position, ..)| *position);
-    results.into_iter().map(|(_, name, result)| (name, result)).collect()
+    results
+        .into_iter()
+        .map(|(_, name, result)| (name, result))
+        .collect()
 }
 
 /// Starts the runtime that drills and labs run on.
@@ -167,7 +176,9 @@ pub async fn conduct_all(
 /// # Errors
 /// If the kernel does not let us start threads.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
 /// Judges what was recorded in the folder of a drill, event by event.
@@ -190,7 +201,13 @@ pub fn judge(
         }
     }
     let started = started.ok_or(SuiteError::NoRun(path))?;
-    Ok(Report::new(&started, drill, environment, judge.finish(), folder))
+    Ok(Report::new(
+        &started,
+        drill,
+        environment,
+        judge.finish(),
+        folder,
+    ))
 }
 
 /// Rebuilds the report of a drill from the files of its run alone.
@@ -198,7 +215,8 @@ pub fn judge(
 /// # Errors
 /// If they cannot be read.
 pub fn rebuild(folder: &Path, variables: Variables<'_>) -> Result<Report, SuiteError> {
-    let (entry, problems) = catalog::load_recorded(&folder.join(DRILL), &folder.join(ENVIRONMENT), variables);
+    let (entry, problems) =
+        catalog::load_recorded(&folder.join(DRILL), &folder.join(ENVIRONMENT), variables);
     let entry = entry.ok_or_else(|| SuiteError::Copies {
         folder: folder.to_owned(),
         problems: problems.render(crate::source::Coloring::Plain),

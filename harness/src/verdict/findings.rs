@@ -17,8 +17,8 @@ use crate::{
     timeline::ProbeKind,
 };
 
-/// A prober later than this share of its interval measures itself.
-const MOST_LATE: f64 = 0.10;
+/// A prober later than this share of its interval says more about its own machine than bounds should have to bear.
+const MOST_LATE: f64 = 0.25;
 
 /// Finds what is worth pointing out.
 pub(super) fn findings(

@@ -27,76 +27,62 @@ pub(in crate::report) fn status(status: CheckStatus) -> (&'static str, Tone) {
 
 pub(super) fn expectations(report: &Report, style: &Style) -> Vec<String> {
     let checks = &report.judgement.checks;
-    let widest = |text: &dyn Fn(&Check) -> usize| checks.iter().map(text).max().unwrap_or(0);
-    let columns = (
-        widest(&|check| width(&harmless(&check.name))).min(30),
-        widest(&|check| width(&harmless(&check.actual))).min(22),
-    );
+    let widest = checks
+        .iter()
+        .map(|check| width(&harmless(&check.name)))
+        .max();
+    let columns = widest.unwrap_or(0).min(40);
     let lines = checks
         .iter()
         .flat_map(|check| expectation(check, report, columns, style));
     lines.collect()
 }
 
-fn expectation(
-    check: &Check,
-    report: &Report,
-    (name_columns, actual_columns): (usize, usize),
-    style: &Style,
-) -> Vec<String> {
+/// The expectation, what was found, and its line in the file. What holds is told by its value alone; what does not says how the
+/// value compares with the limit, and names the file too, so that it can be copied.
+fn expectation(check: &Check, report: &Report, name_columns: usize, style: &Style) -> Vec<String> {
     let indent = " ".repeat(STATUS + 2);
     let room = style.columns() - indent.len();
     let (word, tone) = status(check.status);
     let failed = matches!(check.status, CheckStatus::Fail | CheckStatus::Inconclusive);
     let name = harmless(&check.name);
-    let (actual, message) = (harmless(&check.actual), harmless(&check.message));
-    let place = format!("{}:{}", harmless(&report.drill.file), check.line);
-    let line_only = format!(":{}", check.line);
-
-    let short = match (actual.is_empty(), message.is_empty()) {
-        (_, true) => format!("{}  {actual}", pad(&name, name_columns)),
-        (true, false) => format!("{}  {message}", pad(&name, name_columns)),
-        (false, false) => format!(
-            "{}  {}  {message}",
-            pad(&name, name_columns),
-            pad(&actual, actual_columns)
-        ),
-    };
-    let with_actual = format!("{}  {actual}", pad(&name, name_columns));
-    // What is said on the first line, where it stands, and what is left to be said. A failure keeps its whole place.
-    let candidates = [
-        (short.as_str(), &place, vec![]),
+    let (place, found) = if failed {
         (
-            short.as_str(),
-            if failed { &place } else { &line_only },
-            vec![],
-        ),
-        (with_actual.as_str(), &place, vec![&*message]),
-        (&*name, &place, vec![&*actual, &*message]),
-    ];
-    let chosen = candidates.into_iter().find_map(|(text, place, rest)| {
-        let used = width(text.trim_end()) + 2 + width(place);
-        (used <= room).then(|| (text.trim_end().to_owned(), place, rest))
-    });
-    let head = style.paint(tone, &pad_left(word, STATUS));
-    let mut lines = Vec::new();
-    let rest = if let Some((text, place, rest)) = chosen {
-        let gap = " ".repeat(room - width(&text) - width(place));
-        lines.push(format!(
-            "{head}  {text}{gap}{}",
-            style.paint(Tone::Faint, place)
-        ));
-        rest
+            format!("{}:{}", harmless(&report.drill.file), check.line),
+            harmless(&check.message),
+        )
+    } else if check.actual.is_empty() {
+        (format!(":{}", check.line), harmless(&check.message))
     } else {
-        for (count, line) in wrap(&name, room).into_iter().enumerate() {
-            lines.push(if count == 0 {
-                format!("{head}  {line}")
-            } else {
-                format!("{indent}{line}")
-            });
-        }
-        vec![place.as_str(), &*actual, &*message]
+        (format!(":{}", check.line), harmless(&check.actual))
     };
+    let head = style.paint(tone, &pad_left(word, STATUS));
+    let whole = format!("{}  {found}", pad(&name, name_columns));
+    let whole = whole.trim_end();
+    let mut lines = Vec::new();
+    let fits = |text: &str| width(text) + 2 + width(&place) <= room;
+    let first = |text: &str| {
+        let gap = " ".repeat(room - width(text) - width(&place));
+        format!("{head}  {text}{gap}{}", style.paint(Tone::Faint, &place))
+    };
+    let mut rest = Vec::new();
+    if fits(whole) {
+        lines.push(first(whole));
+    } else if fits(&name) {
+        lines.push(first(&name));
+        rest.push(&*found);
+    } else {
+        let wrapped = wrap(&name, room);
+        lines.extend(wrapped.iter().enumerate().map(|(count, line)| {
+            let margin = if count == 0 {
+                format!("{head}  ")
+            } else {
+                indent.clone()
+            };
+            format!("{margin}{line}")
+        }));
+        rest.extend([place.as_str(), &*found]);
+    }
     let mut say = |text: &str, tone: Tone| {
         for line in wrap(text, room) {
             lines.push(format!("{indent}{}", style.paint(tone, &line)));

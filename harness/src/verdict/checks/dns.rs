@@ -91,7 +91,9 @@ pub(in crate::verdict) fn overdue(
         .max();
     let full = ttl.map(|ttl| Duration::from_secs(u64::from(ttl)));
     let watch = &resolver.watch;
-    watch.lifetimes().overdue(authority, watch.every(), full)
+    watch
+        .lifetimes()
+        .overdue(authority, watch.every(), full, record.revert())
 }
 
 pub(super) fn stale(scene: Scene<'_>, at_most: Duration, probe: Option<&str>) -> Outcome {

@@ -74,25 +74,29 @@ pub(super) fn rto(scene: Scene<'_>, within: Duration, from: ClockStart, to: Cloc
         ClockStart::Fault => stop.since(attributed.fault),
         ClockStart::Impact => stop.since(impact),
     };
-    longest(scene, within, to, counted, measure)
+    longest(scene, within, to, scene.record.revert(), counted, measure)
 }
 
+/// What users went through, whatever ended it: a service that only came back because the fault was taken away had an outage of
+/// known length, and no recovery of its own.
 pub(super) fn outage(scene: Scene<'_>, within: Duration) -> Outcome {
     longest(
         scene,
         within,
         ClockStop::Stable,
+        None,
         |_| true,
         |_, stop, impact| stop.since(impact),
     )
 }
 
-/// The longest of the disruptions that count, held against a limit. Users who were never disrupted keep every limit, if they were
+/// The worst of the disruptions that count, held against a limit. Users who were never disrupted keep every limit, if they were
 /// watched at all.
 fn longest(
     scene: Scene<'_>,
     within: Duration,
     to: ClockStop,
+    before: Option<Duration>,
     counted: impl Fn(&&Attributed) -> bool,
     measure: impl Fn(&Attributed, Span, Span) -> Span,
 ) -> Outcome {
@@ -104,40 +108,42 @@ fn longest(
     if let Some(outcome) = too_few(window) {
         return outcome;
     }
-    let revert = scene.record.revert();
     let epsilon = watch.epsilon();
-    let measured = scene
-        .disruptions
-        .iter()
-        .filter(counted)
-        .map(|attributed| {
-            let disruption = &attributed.disruption;
-            let impact = disruption.impact.span.widened(epsilon);
-            let impact = impact.not_before(attributed.fault.lo);
-            let stop = match to {
-                ClockStop::Stable => disruption.recovered_before(revert),
-                ClockStop::FirstSuccess => disruption.answered_before(revert),
-            };
-            let stop = stop.widened(epsilon).not_before(impact.lo);
-            (attributed, measure(attributed, stop, impact))
-        })
-        // Open above is longest, then the one that may have taken longest.
-        .max_by_key(|(_, value)| (value.hi.unwrap_or(Duration::MAX), value.lo));
-    let Some((attributed, value)) = measured else {
-        return undisturbed(within, watch, window);
-    };
+    let outcomes = scene.disruptions.iter().filter(counted).map(|attributed| {
+        let disruption = &attributed.disruption;
+        let impact = disruption.impact.span.widened(epsilon);
+        let impact = impact.not_before(attributed.fault.lo);
+        let stop = match to {
+            ClockStop::Stable => disruption.recovered_before(before),
+            ClockStop::FirstSuccess => disruption.answered_before(before),
+        };
+        let stop = stop.widened(epsilon).not_before(impact.lo);
+        let value = measure(attributed, stop, impact);
+        (one(value, within, watch, window, attributed), attributed)
+    });
+    let worst = outcomes.max_by_key(|(outcome, _)| {
+        let value = outcome.value.unwrap_or(Span::ZERO);
+        (outcome.status, value.hi.unwrap_or(Duration::MAX), value.lo)
+    });
+    match worst {
+        Some((outcome, attributed)) => outcome.with_evidence(evidence(scene, attributed)),
+        None => undisturbed(within, watch, window),
+    }
+}
+
+/// One disruption's value, held against the limit.
+fn one(
+    value: Span,
+    within: Duration,
+    watch: &Watch,
+    window: Counts,
+    attributed: &Attributed,
+) -> Outcome {
+    let fault = attributed.fault;
     let quality = Quality {
-        start_width: attributed
-            .fault
-            .hi
-            .unwrap_or(attributed.fault.lo)
-            .saturating_sub(attributed.fault.lo),
+        start_width: fault.hi.unwrap_or(fault.lo).saturating_sub(fault.lo),
         gap: widest_gap(&attributed.disruption),
         ..Quality::of(watch, window)
-    };
-    let value = match value.hi {
-        Some(_) => value,
-        None => Span::after(value.lo),
     };
     let mut outcome = Outcome::limited(value, within, &quality);
     // A failure that was seen breaks a limit of nothing at all, however short it was.
@@ -145,7 +151,7 @@ fn longest(
         outcome.status = CheckStatus::Fail;
         outcome.message = format!("{} > 0 s", words::span(value));
     }
-    outcome.with_evidence(evidence(scene, attributed))
+    outcome
 }
 
 fn undisturbed(within: Duration, watch: &Watch, window: Counts) -> Outcome {
@@ -182,7 +188,7 @@ fn evidence(scene: Scene<'_>, attributed: &Attributed) -> Vec<String> {
             |fault| fault.describe.clone(),
         );
         lines.push(format!(
-            "the longest of {} disruptions, after: {after}",
+            "the worst of {} disruptions, after: {after}",
             scene.disruptions.len()
         ));
     }
