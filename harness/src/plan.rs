@@ -201,7 +201,7 @@ fn limits(drill: &Drill, every: Duration, speed: f64) -> Limits {
     let longest = drill
         .expect
         .iter()
-        .filter_map(|expectation| during_hold(&expectation.value))
+        .filter_map(|expectation| expectation.value.limit_while_held())
         .max();
     // A sample that times out is known late: what the limit still has to show may be under way when it passes.
     let late = real_limit(Duration::ZERO, speed, TIMEOUT_FLOOR).mul_f64(speed);
@@ -222,30 +222,6 @@ fn limits(drill: &Drill, every: Duration, speed: f64) -> Limits {
         },
         failback: failback.unwrap_or(FAILBACK_LIMIT) + stable + late,
         stable,
-    }
-}
-
-/// The limit of an expectation that is decided while the faults are in place.
-fn during_hold(expect: &Expect) -> Option<Duration> {
-    match expect {
-        Expect::Detected { within, .. }
-        | Expect::Rto { within, .. }
-        | Expect::Outage { within }
-        | Expect::DnsSwitch { within, .. }
-        | Expect::Rpo { within } => Some(*within),
-        Expect::Path(_)
-        | Expect::Never(_)
-        | Expect::ServedBy(_)
-        | Expect::Writes(_)
-        | Expect::Availability { .. }
-        | Expect::MaxErrors { .. }
-        | Expect::NoFailover
-        | Expect::Flaps { .. }
-        | Expect::Failback { .. }
-        | Expect::StaleDns { .. }
-        | Expect::Header { .. }
-        | Expect::Body { .. }
-        | Expect::Status { .. } => None,
     }
 }
 

@@ -72,11 +72,6 @@ pub enum Trouble {
 }
 
 impl Look {
-    /// A look that failed.
-    pub(crate) fn failed(class: ErrorClass, detail: impl Into<String>) -> Self {
-        Self::default().with_trouble(Trouble::Bad(class), detail)
-    }
-
     /// The same look, failed.
     pub(crate) fn with_trouble(mut self, trouble: Trouble, detail: impl Into<String>) -> Self {
         self.trouble = Some(trouble);

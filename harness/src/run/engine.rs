@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     drill::{After, Hold},
-    episode::Watch,
     plan::Plan,
     probe::{
         control::Control,
@@ -67,7 +66,6 @@ pub async fn run(
     let clock = Clock::start(plan.speed);
     let mut engine = Engine {
         plan,
-        site,
         clock,
         recorder: Recorder::new(plan, clock, writer, on_event),
         undo_log,
@@ -196,7 +194,6 @@ struct Looking {
 
 struct Engine<'a> {
     plan: &'a Plan,
-    site: &'a Site,
     clock: Clock,
     recorder: Recorder<'a>,
     undo_log: UndoLog,
@@ -581,8 +578,7 @@ impl Engine<'_> {
             let users = watch(&user)
                 .is_some_and(|watch| watch.stable_since(reverted, Some(&home)).is_some());
             let standby = |probe: &str, tier: &str| {
-                let run = watch(probe).and_then(Watch::good_run);
-                run.is_some_and(|run| run.until >= reverted && run.tier == Some(tier))
+                watch(probe).is_some_and(|watch| watch.stable_since(reverted, Some(tier)).is_some())
             };
             users && standbys.iter().all(|(probe, tier)| standby(probe, tier))
         };
