@@ -23,7 +23,10 @@ fn generated() -> [(&'static str, Vec<u8>); 4] {
     broken.extend([0xff, 0xfe]);
     broken.extend(b"ntlich]\n");
     [
-        ("nested-20000-deep.yaml", [vec![b'['; 20_000], vec![b']'; 20_000]].concat()),
+        (
+            "nested-20000-deep.yaml",
+            [vec![b'['; 20_000], vec![b']'; 20_000]].concat(),
+        ),
         ("nested-blocks.yaml", b"- ".repeat(20_000)),
         ("not-utf-8.yaml", broken),
         ("too-large.yaml", large),
@@ -44,7 +47,10 @@ fn problems_of(file: &Path) -> Problems {
         "SECRET" => Some("hunter2".to_owned()),
         _ => None,
     };
-    if file.parent().is_some_and(|folder| folder.ends_with("environments")) {
+    if file
+        .parent()
+        .is_some_and(|folder| folder.ends_with("environments"))
+    {
         return environment::load(file, &variables).1;
     }
     let selection = Selection {
@@ -58,7 +64,10 @@ fn invalid_files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the folder is there")
         .map(|entry| entry.expect("an entry can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .collect();
     files.sort();
     files
@@ -79,7 +88,9 @@ fn compare(file: &Path, name: &str, expected_file: &Path, differences: &mut Vec<
             differences.push(format!("{name}: no position: {problem:?}"));
         }
         if problem.message.contains("hunter2") {
-            differences.push(format!("{name}: the value of a variable is shown: {problem}"));
+            differences.push(format!(
+                "{name}: the value of a variable is shown: {problem}"
+            ));
         }
     }
     if std::env::var_os("BLACKSTART_UPDATE_EXPECTED").is_some() {
@@ -101,14 +112,21 @@ fn every_invalid_file_is_refused_in_the_words_beside_it() {
         assert!(files.len() > 10, "{folder} has only {} files", files.len());
         for file in files {
             let name = file.display().to_string();
-            compare(&file, &name, &file.with_extension("expected"), &mut differences);
+            compare(
+                &file,
+                &name,
+                &file.with_extension("expected"),
+                &mut differences,
+            );
         }
     }
     let folder = tempfile::tempdir().expect("a folder for generated files");
     for (name, bytes) in generated() {
         let file = folder.path().join(name);
         fs::write(&file, bytes).expect("a generated file can be written");
-        let expected = Path::new("fixtures/invalid").join(name).with_extension("expected");
+        let expected = Path::new("fixtures/invalid")
+            .join(name)
+            .with_extension("expected");
         compare(&file, name, &expected, &mut differences);
     }
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));

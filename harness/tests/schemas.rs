@@ -15,7 +15,8 @@ fn the_committed_schemas_are_up_to_date() {
         ("report", schema::report()),
     ] {
         let file = folder.join(format!("{name}.schema.json"));
-        let generated = serde_json::to_string_pretty(&generated).expect("JSON can be written") + "\n";
+        let generated =
+            serde_json::to_string_pretty(&generated).expect("JSON can be written") + "\n";
         if std::env::var_os("BLACKSTART_UPDATE_EXPECTED").is_some() {
             fs::create_dir_all(&folder).expect("the folder can be made");
             fs::write(&file, &generated).expect("the schema can be written");

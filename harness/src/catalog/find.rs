@@ -15,7 +15,11 @@ use crate::{
 const DRILLS: &str = "drills";
 
 /// The folders in which an environment is looked for by name, from the folder of the drill.
-const BESIDE_THE_DRILL: [&str; 3] = ["environments", "../environments", "../fixtures/environments"];
+const BESIDE_THE_DRILL: [&str; 3] = [
+    "environments",
+    "../environments",
+    "../fixtures/environments",
+];
 
 /// The folder in which it is looked for last, from the current one.
 const LAST: &str = "fixtures/environments";
@@ -80,8 +84,12 @@ pub(super) fn environment(drill: &DrillFile) -> Result<PathBuf, Box<Problem>> {
     }
     let node = drill.document.follow(&[Key("environment")]);
     Err(Box::new(
-        Problem::error(&drill.drill.file, node.place, "there is no such environment file")
-            .with_hint("a path is taken from the folder of the drill"),
+        Problem::error(
+            &drill.drill.file,
+            node.place,
+            "there is no such environment file",
+        )
+        .with_hint("a path is taken from the folder of the drill"),
     ))
 }
 
@@ -116,12 +124,20 @@ fn named(name: &str, drill: &DrillFile) -> Result<PathBuf, Box<Problem>> {
 fn unknown(name: &str, drill: &DrillFile, folders: &[PathBuf]) -> Problem {
     let node = drill.document.follow(&[Key("environment")]);
     let mut known = BTreeSet::new();
-    for file in folders.iter().filter_map(|folder| files_in(folder).ok()).flatten() {
+    for file in folders
+        .iter()
+        .filter_map(|folder| files_in(folder).ok())
+        .flatten()
+    {
         if let Some(stem) = file.file_stem().and_then(|stem| stem.to_str()) {
             known.insert(stem.to_owned());
         }
     }
-    let shown = if node.filled { "that the variable names".to_owned() } else { format!("`{name}`") };
+    let shown = if node.filled {
+        "that the variable names".to_owned()
+    } else {
+        format!("`{name}`")
+    };
     let looked: Vec<String> = folders
         .iter()
         .map(|folder| folder.display().to_string())

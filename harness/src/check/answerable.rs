@@ -16,7 +16,11 @@ pub(super) fn expectation(checker: &Checker<'_>, expect: &Expect, node: &Node) {
     let named = ["probe", "by"].into_iter().find_map(|key| node.get(key));
     let place = match named {
         Some(named) => named.place,
-        None => checker.file.document.follow(&[Key("expect")]).place_of_key(kind),
+        None => checker
+            .file
+            .document
+            .follow(&[Key("expect")])
+            .place_of_key(kind),
     };
     let message = format!("nothing can answer `{kind}`: {message}");
     checker.push(Problem::error(checker.context.file(), place, message).with_hint(hint));
@@ -83,18 +87,22 @@ fn trouble(checker: &Checker<'_>, expect: &Expect) -> Option<(&'static str, &'st
 }
 
 fn has_write_probe(checker: &Checker<'_>) -> bool {
-    checker.environment.probes.iter().any(|probe| match &probe.value {
-        Probe::Http(probe) => {
-            probe.standby.is_none()
-                && checker
-                    .environment
-                    .service
-                    .requests
-                    .get(&probe.request)
-                    .is_some_and(|request| request.writes)
-        }
-        Probe::Dns(_) => false,
-    })
+    checker
+        .environment
+        .probes
+        .iter()
+        .any(|probe| match &probe.value {
+            Probe::Http(probe) => {
+                probe.standby.is_none()
+                    && checker
+                        .environment
+                        .service
+                        .requests
+                        .get(&probe.request)
+                        .is_some_and(|request| request.writes)
+            }
+            Probe::Dns(_) => false,
+        })
 }
 
 fn is_authority(view: DnsView) -> bool {
@@ -113,8 +121,12 @@ fn has_dns_probe(checker: &Checker<'_>, name: Option<&str>, fits: fn(DnsView) ->
     if name.is_some_and(|name| checker.environment.probe(name).is_none()) {
         return true;
     }
-    checker.environment.probes.iter().any(|probe| match &probe.value {
-        Probe::Dns(probe) => fits(probe.view) && name.is_none_or(|name| name == probe.name),
-        Probe::Http(_) => false,
-    })
+    checker
+        .environment
+        .probes
+        .iter()
+        .any(|probe| match &probe.value {
+            Probe::Dns(probe) => fits(probe.view) && name.is_none_or(|name| name == probe.name),
+            Probe::Http(_) => false,
+        })
 }

@@ -39,7 +39,10 @@ pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
                 Problem::error(
                     context.file(),
                     node.follow(&[Key(kind), Key("every")]).place,
-                    format!("at speed {speed} this is a sample every {}, faster than a prober can keep", duration_words(every)),
+                    format!(
+                        "at speed {speed} this is a sample every {}, faster than a prober can keep",
+                        duration_words(every)
+                    ),
                 )
                 .with_hint(format!(
                     "sample every {} or slower, or run at a lower speed",
@@ -92,22 +95,29 @@ fn limit_and_cadence<'a>(
     expect: &Expect,
 ) -> Option<(Duration, Duration, &'a str, &'static str)> {
     let environment = checker.environment;
-    let user = || environment.user_probe().map(|probe| (probe.every, probe.name.as_str()));
+    let user = || {
+        environment
+            .user_probe()
+            .map(|probe| (probe.every, probe.name.as_str()))
+    };
     let dns = |name: &Option<String>, authority: bool| {
-        environment.probes.iter().find_map(|probe| match &probe.value {
-            Probe::Dns(probe)
-                if (probe.view == DnsView::Authority) == authority
-                    && name.as_ref().is_none_or(|name| *name == probe.name) =>
-            {
-                Some((probe.every, probe.name.as_str()))
-            }
-            Probe::Dns(_) | Probe::Http(_) => None,
-        })
+        environment
+            .probes
+            .iter()
+            .find_map(|probe| match &probe.value {
+                Probe::Dns(probe)
+                    if (probe.view == DnsView::Authority) == authority
+                        && name.as_ref().is_none_or(|name| *name == probe.name) =>
+                {
+                    Some((probe.every, probe.name.as_str()))
+                }
+                Probe::Dns(_) | Probe::Http(_) => None,
+            })
     };
     let (limit, (every, who), key) = match expect {
-        Expect::Rto { within, .. } | Expect::Outage { within } | Expect::Failback { within, .. } => {
-            (*within, user()?, "within")
-        }
+        Expect::Rto { within, .. }
+        | Expect::Outage { within }
+        | Expect::Failback { within, .. } => (*within, user()?, "within"),
         Expect::Detected { within, by } => {
             let observer = environment
                 .observers

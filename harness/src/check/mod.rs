@@ -84,7 +84,10 @@ impl<'a> Checker<'a> {
         for (step_index, step) in self.file.drill.faults.iter().enumerate() {
             for (fault_index, fault) in step.faults.iter().enumerate() {
                 let kind = fault.value.kind();
-                let entry = self.file.document.follow(&[Key("faults"), Index(step_index)]);
+                let entry = self
+                    .file
+                    .document
+                    .follow(&[Key("faults"), Index(step_index)]);
                 let entry = match entry.get("together") {
                     Some(list) => list.follow(&[Index(fault_index)]),
                     None => entry,
@@ -110,7 +113,11 @@ impl<'a> Checker<'a> {
     fn hold(&self) {
         let node = self.file.document.follow(&[Key("hold")]);
         let drill = &self.file.drill;
-        let longest = drill.expect.iter().filter_map(|expectation| while_held(&expectation.value)).max();
+        let longest = drill
+            .expect
+            .iter()
+            .filter_map(|expectation| while_held(&expectation.value))
+            .max();
         match (drill.hold, longest) {
             (Hold::UntilStable, None) => self.push(
                 self.error(node, "nothing ends `hold: until stable` if the service stays down")
@@ -177,7 +184,11 @@ impl<'a> Checker<'a> {
             | Expect::Body { probe, .. }
             | Expect::Status { probe, .. } => self.probe(probe.as_deref(), at("probe")),
             Expect::Detected { by: Some(by), .. } => {
-                let observer = self.environment.observers.iter().any(|observer| observer.name == *by);
+                let observer = self
+                    .environment
+                    .observers
+                    .iter()
+                    .any(|observer| observer.name == *by);
                 let known = self
                     .environment
                     .observers
@@ -200,10 +211,13 @@ impl<'a> Checker<'a> {
     }
 
     fn standby_probes(&self) -> impl Iterator<Item = &'a str> + Clone {
-        self.environment.probes.iter().filter_map(|probe| match &probe.value {
-            Probe::Http(probe) if probe.standby.is_some() => Some(probe.name.as_str()),
-            Probe::Http(_) | Probe::Dns(_) => None,
-        })
+        self.environment
+            .probes
+            .iter()
+            .filter_map(|probe| match &probe.value {
+                Probe::Http(probe) if probe.standby.is_some() => Some(probe.name.as_str()),
+                Probe::Http(_) | Probe::Dns(_) => None,
+            })
     }
 
     fn tier(&self, name: &str, node: &Node, seen: Seen) {
@@ -214,7 +228,10 @@ impl<'a> Checker<'a> {
             return;
         };
         let (recognised, how) = match seen {
-            Seen::ByHttp => (tier.recognise.by_http(), "a `header`, `body` or `certificate`"),
+            Seen::ByHttp => (
+                tier.recognise.by_http(),
+                "a `header`, `body` or `certificate`",
+            ),
             Seen::ByDns => (tier.recognise.dns.is_some(), "`dns`"),
         };
         if !recognised {
@@ -231,13 +248,22 @@ impl<'a> Checker<'a> {
         if let Some(name) = name
             && self.environment.probe(name).is_none()
         {
-            let known = self.environment.probes.iter().map(|probe| probe.value.name());
+            let known = self
+                .environment
+                .probes
+                .iter()
+                .map(|probe| probe.value.name());
             self.context.report_unknown(node, "probe", known);
         }
     }
 
     fn unknown_probe_key(&self, name: &str, place: Place) {
-        let known = || self.environment.probes.iter().map(|probe| probe.value.name());
+        let known = || {
+            self.environment
+                .probes
+                .iter()
+                .map(|probe| probe.value.name())
+        };
         let message = format!("unknown probe `{name}`, expected {}", one_of(known()));
         self.push(Problem::error(self.context.file(), place, message).with_nearest(name, known()));
     }

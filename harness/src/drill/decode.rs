@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    After, Drill, Fault, Hold, InconclusivePolicy, Located, Step, SteadyState, expectations,
+    After, Drill, Fault, Hold, InconclusivePolicy, Located, SteadyState, Step, expectations,
 };
 use crate::source::{Context, Document, Item, Problem, Problems, unknown_key};
 
@@ -111,7 +111,9 @@ fn step(item: Item<'_>, first: bool) -> Option<Step> {
     let after = mapping.default("after", After::Immediately, |after| {
         if after.is_text("recovered") {
             if first {
-                after.report("nothing has been broken before the first fault that could be recovered from");
+                after.report(
+                    "nothing has been broken before the first fault that could be recovered from",
+                );
                 return None;
             }
             return Some(After::Recovered);
@@ -135,7 +137,9 @@ fn step(item: Item<'_>, first: bool) -> Option<Step> {
             let (key, value) = item.variant(&FAULTS)?;
             located_fault(&key.name, value, key.place.at)
         }),
-        (None, [(key, value)]) => located_fault(&key.name, *value, key.place.at).map(|fault| vec![fault]),
+        (None, [(key, value)]) => {
+            located_fault(&key.name, *value, key.place.at).map(|fault| vec![fault])
+        }
         (None, []) => {
             item.context().push(
                 item.problem("this entry names no fault")
@@ -161,7 +165,11 @@ fn step(item: Item<'_>, first: bool) -> Option<Step> {
     })
 }
 
-fn located_fault(kind: &str, item: Item<'_>, at: crate::source::Position) -> Option<Located<Fault>> {
+fn located_fault(
+    kind: &str,
+    item: Item<'_>,
+    at: crate::source::Position,
+) -> Option<Located<Fault>> {
     let mut mapping = item.mapping()?;
     let target = mapping.require("target", Item::text);
     let fault = match kind {

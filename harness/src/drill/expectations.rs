@@ -62,13 +62,16 @@ fn expectation(kind: &str, item: Item<'_>) -> Option<Expect> {
             if item.boolean()? {
                 Some(Expect::NoFailover)
             } else {
-                item.report("`no-failover` can only be `true`: leave it out where a failover is fine");
+                item.report(
+                    "`no-failover` can only be `true`: leave it out where a failover is fine",
+                );
                 None
             }
         }
         _ => {
             let mut mapping = item.mapping()?;
-            let expect = about_times(kind, &mut mapping).or_else(|| about_answers(kind, &mut mapping));
+            let expect =
+                about_times(kind, &mut mapping).or_else(|| about_answers(kind, &mut mapping));
             mapping.finish();
             expect?
         }
@@ -76,7 +79,10 @@ fn expectation(kind: &str, item: Item<'_>) -> Option<Expect> {
 }
 
 /// The expectations whose limit is a duration, none if the word is of another kind.
-#[expect(clippy::option_option, reason = "a wrong value is not the same as another kind")]
+#[expect(
+    clippy::option_option,
+    reason = "a wrong value is not the same as another kind"
+)]
 fn about_times(kind: &str, mapping: &mut Mapping<'_>) -> Option<Option<Expect>> {
     Some(match kind {
         "detected" => {
@@ -95,7 +101,11 @@ fn about_times(kind: &str, mapping: &mut Mapping<'_>) -> Option<Option<Expect>> 
                     ("first-success", ClockStop::FirstSuccess),
                 ])
             });
-            both(within, both(from, to)).map(|(within, (from, to))| Expect::Rto { within, from, to })
+            both(within, both(from, to)).map(|(within, (from, to))| Expect::Rto {
+                within,
+                from,
+                to,
+            })
         }
         "outage" => mapping
             .require("within", Item::duration)
@@ -117,7 +127,11 @@ fn about_times(kind: &str, mapping: &mut Mapping<'_>) -> Option<Option<Expect>> 
             let within = mapping.require("within", Item::positive_duration);
             let probe = mapping.maybe("probe", Item::text);
             let to = mapping.maybe("to", Item::text);
-            both(within, both(probe, to)).map(|(within, (probe, to))| Expect::DnsSwitch { within, probe, to })
+            both(within, both(probe, to)).map(|(within, (probe, to))| Expect::DnsSwitch {
+                within,
+                probe,
+                to,
+            })
         }
         "stale-dns" => {
             let at_most = mapping.require("at-most", Item::duration);
@@ -129,7 +143,10 @@ fn about_times(kind: &str, mapping: &mut Mapping<'_>) -> Option<Option<Expect>> 
 }
 
 /// The expectations about answers and their number, none if the word is of another kind.
-#[expect(clippy::option_option, reason = "a wrong value is not the same as another kind")]
+#[expect(
+    clippy::option_option,
+    reason = "a wrong value is not the same as another kind"
+)]
 fn about_answers(kind: &str, mapping: &mut Mapping<'_>) -> Option<Option<Expect>> {
     Some(match kind {
         "availability" => mapping
@@ -181,7 +198,10 @@ fn path(item: Item<'_>) -> Option<Vec<String>> {
     for item in items {
         let step = item.text();
         if step.is_some() && step.as_ref() == steps.last() {
-            item.report(format!("{} follows itself: the path names each change once", item.shown()));
+            item.report(format!(
+                "{} follows itself: the path names each change once",
+                item.shown()
+            ));
             sound = false;
         }
         match step {
@@ -202,7 +222,10 @@ fn served_by(item: Item<'_>) -> Option<Expect> {
         .into_iter()
         .map(|(key, value)| value.text().map(|tier| (key.name.clone(), tier)))
         .collect();
-    probes.into_iter().collect::<Option<_>>().map(Expect::ServedBy)
+    probes
+        .into_iter()
+        .collect::<Option<_>>()
+        .map(Expect::ServedBy)
 }
 
 fn writes(item: Item<'_>) -> Option<Writes> {

@@ -43,10 +43,15 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let service = file.require("service", service);
     let tiers = file.require("tiers", |tiers| tiers.filled_list_of(tier));
     let probes = file.require("probes", |probes| {
-        let host = service.as_ref().and_then(|service| service.host()).unwrap_or_default();
+        let host = service
+            .as_ref()
+            .and_then(|service| service.host())
+            .unwrap_or_default();
         probes.filled_list_of(|item| probe(item, host))
     });
-    let observers = file.default("observers", Vec::new(), |observers| observers.list_of(observer));
+    let observers = file.default("observers", Vec::new(), |observers| {
+        observers.list_of(observer)
+    });
     let targets = file.default("targets", BTreeMap::new(), targets);
     let stack = file.maybe("stack", stack::decode);
     file.finish();
@@ -71,9 +76,14 @@ fn service(item: Item<'_>) -> Option<Service> {
     let path = url
         .as_deref()
         .and_then(|url| url.parse::<http::Uri>().ok())
-        .map_or_else(|| "/".to_owned(), |url| {
-            url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned()
-        });
+        .map_or_else(
+            || "/".to_owned(),
+            |url| {
+                url.path_and_query()
+                    .map_or("/", http::uri::PathAndQuery::as_str)
+                    .to_owned()
+            },
+        );
     let requests = mapping.default("requests", BTreeMap::new(), |requests| {
         let entries: Vec<_> = requests
             .named_entries()?
@@ -84,14 +94,16 @@ fn service(item: Item<'_>) -> Option<Service> {
     });
     mapping.finish();
     let mut requests = requests?;
-    requests.entry("read".to_owned()).or_insert_with(|| Request {
-        method: "GET".to_owned(),
-        path,
-        headers: BTreeMap::new(),
-        form: BTreeMap::new(),
-        good_status: vec![200],
-        writes: false,
-    });
+    requests
+        .entry("read".to_owned())
+        .or_insert_with(|| Request {
+            method: "GET".to_owned(),
+            path,
+            headers: BTreeMap::new(),
+            form: BTreeMap::new(),
+            good_status: vec![200],
+            writes: false,
+        });
     Some(Service {
         url: url?,
         requests,
@@ -102,7 +114,10 @@ fn url(item: Item<'_>) -> Option<String> {
     let text = item.text()?;
     let parsed = text.parse::<http::Uri>().ok();
     let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
-    let host = parsed.as_ref().and_then(http::Uri::host).filter(|host| !host.is_empty());
+    let host = parsed
+        .as_ref()
+        .and_then(http::Uri::host)
+        .filter(|host| !host.is_empty());
     let message = match (scheme, host) {
         (Some("http" | "https"), Some(_)) => {
             if text.contains('@') {
@@ -179,7 +194,7 @@ fn headers(item: Item<'_>) -> Option<BTreeMap<String, String>> {
                     key.place,
                     "the Host header follows from the URL",
                 )
-                    .with_hint("a probe asks another host with `host:`"),
+                .with_hint("a probe asks another host with `host:`"),
             );
             sound = false;
         } else if let Some(text) = value.text()
@@ -196,7 +211,10 @@ fn tier(item: Item<'_>) -> Option<Tier> {
     let mut mapping = item.mapping()?;
     let name = mapping.require("tier", |name| {
         if RESERVED.iter().any(|reserved| name.is_text(reserved)) {
-            name.report(format!("{} stands for something else in a path", name.shown()));
+            name.report(format!(
+                "{} stands for something else in a path",
+                name.shown()
+            ));
             return None;
         }
         name.name()
@@ -216,10 +234,10 @@ fn tier(item: Item<'_>) -> Option<Tier> {
             dns: dns?,
         };
         if recognise == Recognise::default() {
-            item.context().push(
-                item.problem("nothing recognises this tier")
-                    .with_hint("give a `header`, `body`, `certificate` or `dns` that only its answers have"),
-            );
+            item.context()
+                .push(item.problem("nothing recognises this tier").with_hint(
+                    "give a `header`, `body`, `certificate` or `dns` that only its answers have",
+                ));
             return None;
         }
         Some(recognise)
@@ -263,7 +281,10 @@ fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
     let host = mapping.maybe("host", host_name);
     let standby = mapping.maybe("standby", Item::text);
     let connection = mapping.default("connection", Connection::New, |connection| {
-        connection.word(&[("new", Connection::New), ("keep-alive", Connection::KeepAlive)])
+        connection.word(&[
+            ("new", Connection::New),
+            ("keep-alive", Connection::KeepAlive),
+        ])
     });
     let every = mapping.default("every", EVERY, Item::positive_duration);
     let timeout = mapping.default("timeout", TIMEOUT, Item::positive_duration);

@@ -288,13 +288,21 @@ impl Target {
     pub fn faults(&self) -> &'static [&'static str] {
         match self {
             Self::Lab(resource) => match resource.kind {
-                ResourceKind::Workload => &["scale", "stop", "kill", "pause", "block-ingress", "respond"],
+                ResourceKind::Workload => {
+                    &["scale", "stop", "kill", "pause", "block-ingress", "respond"]
+                }
                 ResourceKind::VirtualMachine
                 | ResourceKind::StaticSite
                 | ResourceKind::LoadBalancer
-                | ResourceKind::Distribution => &["stop", "kill", "pause", "block-ingress", "respond"],
+                | ResourceKind::Distribution => {
+                    &["stop", "kill", "pause", "block-ingress", "respond"]
+                }
                 ResourceKind::TargetGroup => &["break-health-path"],
-                ResourceKind::HealthCheck => &["break-health-path", "invert-health-check", "disable-health-check"],
+                ResourceKind::HealthCheck => &[
+                    "break-health-path",
+                    "invert-health-check",
+                    "disable-health-check",
+                ],
             },
         }
     }

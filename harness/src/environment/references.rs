@@ -98,7 +98,10 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
                         Problem::error(
                             context.file(),
                             server.place,
-                            format!("the name server `{}` is the lab's, and there is no `stack`", probe.server),
+                            format!(
+                                "the name server `{}` is the lab's, and there is no `stack`",
+                                probe.server
+                            ),
                         )
                         .with_hint("give the address of a name server, such as `192.0.2.53`"),
                     );
@@ -118,14 +121,25 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
             Probe::Http(_) => "http",
             Probe::Dns(_) => "dns",
         };
-        (probe.value.name(), node.follow(&[Key(kind), Key("name")]).place)
+        (
+            probe.value.name(),
+            node.follow(&[Key(kind), Key("name")]).place,
+        )
     });
-    let observer_names = environment.observers.iter().enumerate().map(|(index, observer)| {
-        let node = document.follow(&[Key("observers"), Index(index), Key("observer")]);
-        (observer.name.as_str(), node.place)
-    });
+    let observer_names = environment
+        .observers
+        .iter()
+        .enumerate()
+        .map(|(index, observer)| {
+            let node = document.follow(&[Key("observers"), Index(index), Key("observer")]);
+            (observer.name.as_str(), node.place)
+        });
     // `detected: { by: … }` names either, so the two share one set of names.
-    report_duplicates(context, "probes or observers", probe_names.chain(observer_names));
+    report_duplicates(
+        context,
+        "probes or observers",
+        probe_names.chain(observer_names),
+    );
 }
 
 /// Two tiers that answers cannot tell apart would make every path a guess.
@@ -148,12 +162,20 @@ fn check_tiers(context: &Context<'_>, document: &Document, environment: &Environ
         if mine == (None, None, None) {
             continue;
         }
-        if let Some(twin) = environment.tiers.iter().take(index).find(|twin| signs(twin) == mine) {
+        if let Some(twin) = environment
+            .tiers
+            .iter()
+            .take(index)
+            .find(|twin| signs(twin) == mine)
+        {
             let node = document.follow(&[Key("tiers"), Index(index), Key("recognise")]);
             context.push(Problem::error(
                 context.file(),
                 node.place,
-                format!("the tier `{}` is recognised by the same signs as `{}`", tier.name, twin.name),
+                format!(
+                    "the tier `{}` is recognised by the same signs as `{}`",
+                    tier.name, twin.name
+                ),
             ));
         }
     }
@@ -168,7 +190,9 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                 context.report_unknown(node, "target", known);
             }
             Some(Target::Lab(resource)) => match resource.kind {
-                ResourceKind::HealthCheck | ResourceKind::TargetGroup | ResourceKind::LoadBalancer => {}
+                ResourceKind::HealthCheck
+                | ResourceKind::TargetGroup
+                | ResourceKind::LoadBalancer => {}
                 ResourceKind::Workload
                 | ResourceKind::VirtualMachine
                 | ResourceKind::StaticSite
@@ -176,7 +200,10 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                     Problem::error(
                         context.file(),
                         node.place,
-                        format!("a {} has no opinion about its health", resource.kind.as_str()),
+                        format!(
+                            "a {} has no opinion about its health",
+                            resource.kind.as_str()
+                        ),
                     )
                     .with_hint("watch a health-check, a target-group or a load-balancer"),
                 ),
@@ -188,17 +215,28 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
 fn check_targets(context: &Context<'_>, document: &Document, environment: &Environment) {
     for (name, target) in &environment.targets {
         let Target::Lab(resource) = target;
-        let node = document.follow(&[Key("targets"), Key(name), Key("lab"), Key(resource.kind.as_str())]);
+        let node = document.follow(&[
+            Key("targets"),
+            Key(name),
+            Key("lab"),
+            Key(resource.kind.as_str()),
+        ]);
         let Some(stack) = &environment.stack else {
             context.push(
-                Problem::error(context.file(), node.place, format!("the target `{name}` is in the lab, and there is no `stack`"))
-                    .with_hint("describe under `stack:` what the lab is to stand in for"),
+                Problem::error(
+                    context.file(),
+                    node.place,
+                    format!("the target `{name}` is in the lab, and there is no `stack`"),
+                )
+                .with_hint("describe under `stack:` what the lab is to stand in for"),
             );
             continue;
         };
         let known: Vec<&str> = match resource.kind {
             ResourceKind::Workload => stack.workloads.keys().map(String::as_str).collect(),
-            ResourceKind::VirtualMachine => stack.virtual_machines.keys().map(String::as_str).collect(),
+            ResourceKind::VirtualMachine => {
+                stack.virtual_machines.keys().map(String::as_str).collect()
+            }
             ResourceKind::StaticSite => stack.static_sites.keys().map(String::as_str).collect(),
             ResourceKind::LoadBalancer => stack.load_balancers.keys().map(String::as_str).collect(),
             ResourceKind::Distribution => stack.distributions.keys().map(String::as_str).collect(),

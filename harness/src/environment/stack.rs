@@ -32,14 +32,26 @@ const FAILOVER_CODES: [u16; 8] = [400, 403, 404, 416, 500, 502, 503, 504];
 pub(super) fn decode(item: Item<'_>) -> Option<Stack> {
     let mut stack = item.mapping()?;
     let zones = stack.default("zones", Vec::new(), |zones| zones.list_of(zone));
-    let health_checks = stack.default("health-checks", BTreeMap::new(), |map| named(map, health_check));
+    let health_checks = stack.default("health-checks", BTreeMap::new(), |map| {
+        named(map, health_check)
+    });
     let resolver = stack.default("resolver", Resolver::default(), resolver);
-    let load_balancers = stack.default("load-balancers", BTreeMap::new(), |map| named(map, load_balancer));
-    let target_groups = stack.default("target-groups", BTreeMap::new(), |map| named(map, target_group));
+    let load_balancers = stack.default("load-balancers", BTreeMap::new(), |map| {
+        named(map, load_balancer)
+    });
+    let target_groups = stack.default("target-groups", BTreeMap::new(), |map| {
+        named(map, target_group)
+    });
     let workloads = stack.default("workloads", BTreeMap::new(), |map| named(map, workload));
-    let distributions = stack.default("distributions", BTreeMap::new(), |map| named(map, distribution));
-    let virtual_machines = stack.default("virtual-machines", BTreeMap::new(), |map| named(map, virtual_machine));
-    let static_sites = stack.default("static-sites", BTreeMap::new(), |map| named(map, static_site));
+    let distributions = stack.default("distributions", BTreeMap::new(), |map| {
+        named(map, distribution)
+    });
+    let virtual_machines = stack.default("virtual-machines", BTreeMap::new(), |map| {
+        named(map, virtual_machine)
+    });
+    let static_sites = stack.default("static-sites", BTreeMap::new(), |map| {
+        named(map, static_site)
+    });
     stack.finish();
     Some(Stack {
         zones: zones?,
@@ -55,7 +67,10 @@ pub(super) fn decode(item: Item<'_>) -> Option<Stack> {
 }
 
 /// A mapping from the names of things to the things.
-fn named<'a, T>(item: Item<'a>, read: impl Fn(Item<'a>) -> Option<T>) -> Option<BTreeMap<String, T>> {
+fn named<'a, T>(
+    item: Item<'a>,
+    read: impl Fn(Item<'a>) -> Option<T>,
+) -> Option<BTreeMap<String, T>> {
     let entries: Vec<_> = item
         .named_entries()?
         .into_iter()
@@ -167,7 +182,8 @@ fn health_check(item: Item<'_>) -> Option<HealthCheck> {
         }
         Some(duration)
     });
-    let failure_threshold = check.default("failure-threshold", 3, |threshold| threshold.whole(1..=10));
+    let failure_threshold =
+        check.default("failure-threshold", 3, |threshold| threshold.whole(1..=10));
     let checkers = check.default("checkers", 16, |checkers| checkers.whole(1..=64));
     let propagation = check.default("propagation", Duration::from_secs(5), Item::duration);
     let disabled = check.default("disabled", false, Item::boolean);
@@ -193,7 +209,8 @@ fn resolver(item: Item<'_>) -> Option<Resolver> {
     let mut resolver = item.mapping()?;
     let minimum_ttl = resolver.default("minimum-ttl", usual.minimum_ttl, ttl);
     let maximum_ttl = resolver.default("maximum-ttl", usual.maximum_ttl, ttl);
-    let maximum_negative_ttl = resolver.default("maximum-negative-ttl", usual.maximum_negative_ttl, ttl);
+    let maximum_negative_ttl =
+        resolver.default("maximum-negative-ttl", usual.maximum_negative_ttl, ttl);
     let item = resolver.item();
     resolver.finish();
     let (minimum_ttl, maximum_ttl) = (minimum_ttl?, maximum_ttl?);
@@ -240,10 +257,17 @@ fn target_group(item: Item<'_>) -> Option<TargetGroup> {
     let health_check_path = group.default("health-check-path", "/".to_owned(), Item::path);
     let interval = group.default("interval", Duration::from_secs(30), Item::positive_duration);
     let timeout = group.default("timeout", Duration::from_secs(6), Item::positive_duration);
-    let healthy_threshold = group.default("healthy-threshold", 5, |threshold| threshold.whole(1..=10));
-    let unhealthy_threshold = group.default("unhealthy-threshold", 2, |threshold| threshold.whole(1..=10));
+    let healthy_threshold =
+        group.default("healthy-threshold", 5, |threshold| threshold.whole(1..=10));
+    let unhealthy_threshold = group.default("unhealthy-threshold", 2, |threshold| {
+        threshold.whole(1..=10)
+    });
     let matcher = group.default("matcher", "200".to_owned(), matcher);
-    let deregistration_delay = group.default("deregistration-delay", Duration::from_secs(300), Item::duration);
+    let deregistration_delay = group.default(
+        "deregistration-delay",
+        Duration::from_secs(300),
+        Item::duration,
+    );
     group.finish();
     Some(TargetGroup {
         workload: workload?,
@@ -260,9 +284,15 @@ fn target_group(item: Item<'_>) -> Option<TargetGroup> {
 /// The status codes that pass a load balancer's check: `200`, `200-399` or `200,302`, within 200 to 499 (ELB `Matcher`).
 fn matcher(item: Item<'_>) -> Option<String> {
     let text = item.text_or_whole()?;
-    let code = |text: &str| text.parse::<u16>().ok().filter(|code| (200..=499).contains(code));
+    let code = |text: &str| {
+        text.parse::<u16>()
+            .ok()
+            .filter(|code| (200..=499).contains(code))
+    };
     let sound = text.split(',').all(|part| match part.split_once('-') {
-        Some((first, last)) => matches!((code(first), code(last)), (Some(first), Some(last)) if first <= last),
+        Some((first, last)) => {
+            matches!((code(first), code(last)), (Some(first), Some(last)) if first <= last)
+        }
         None => code(part).is_some(),
     });
     if !sound {
@@ -334,9 +364,13 @@ fn distribution(item: Item<'_>) -> Option<Distribution> {
     let domain_name = distribution.require("domain-name", host_name);
     let aliases = distribution.default("aliases", Vec::new(), |aliases| aliases.list_of(host_name));
     let origins = distribution.require("origins", |origins| named(origins, origin));
-    let origin_groups = distribution.default("origin-groups", BTreeMap::new(), |groups| named(groups, origin_group));
-    let behaviors = distribution.require("behaviors", |behaviors| behaviors.filled_list_of(behavior));
-    let error_caching_minimum_ttl = distribution.default("error-caching-minimum-ttl", Duration::from_secs(10), ttl);
+    let origin_groups = distribution.default("origin-groups", BTreeMap::new(), |groups| {
+        named(groups, origin_group)
+    });
+    let behaviors =
+        distribution.require("behaviors", |behaviors| behaviors.filled_list_of(behavior));
+    let error_caching_minimum_ttl =
+        distribution.default("error-caching-minimum-ttl", Duration::from_secs(10), ttl);
     distribution.finish();
     Some(Distribution {
         domain_name: domain_name?,
@@ -353,17 +387,23 @@ fn origin(item: Item<'_>) -> Option<Origin> {
     let domain_name = origin.require("domain-name", host_name);
     let protocol = origin.require("protocol", protocol);
     let port = origin.default("port", usual_port(protocol), Item::port);
-    let connection_attempts = origin.default("connection-attempts", 3, |attempts| attempts.whole(1..=3));
-    let connection_timeout = origin.default("connection-timeout", Duration::from_secs(10), |timeout| {
-        let duration = timeout.duration()?;
-        // CloudFront `Origin.ConnectionTimeout`: 1 to 10 seconds.
-        if !(Duration::from_secs(1)..=Duration::from_secs(10)).contains(&duration) {
-            timeout.report("`connection-timeout` must lie between 1s and 10s");
-            return None;
-        }
-        Some(duration)
-    });
-    let read_timeout = origin.default("read-timeout", Duration::from_secs(30), Item::positive_duration);
+    let connection_attempts =
+        origin.default("connection-attempts", 3, |attempts| attempts.whole(1..=3));
+    let connection_timeout =
+        origin.default("connection-timeout", Duration::from_secs(10), |timeout| {
+            let duration = timeout.duration()?;
+            // CloudFront `Origin.ConnectionTimeout`: 1 to 10 seconds.
+            if !(Duration::from_secs(1)..=Duration::from_secs(10)).contains(&duration) {
+                timeout.report("`connection-timeout` must lie between 1s and 10s");
+                return None;
+            }
+            Some(duration)
+        });
+    let read_timeout = origin.default(
+        "read-timeout",
+        Duration::from_secs(30),
+        Item::positive_duration,
+    );
     origin.finish();
     Some(Origin {
         domain_name: domain_name?,
@@ -388,8 +428,11 @@ fn origin_group(item: Item<'_>) -> Option<OriginGroup> {
             let status = code.status()?;
             if !FAILOVER_CODES.contains(&status) {
                 code.context().push(
-                    code.problem(format!("{} cannot make an origin group fail over", code.shown()))
-                        .with_hint("CloudFront takes 400, 403, 404, 416, 500, 502, 503 and 504"),
+                    code.problem(format!(
+                        "{} cannot make an origin group fail over",
+                        code.shown()
+                    ))
+                    .with_hint("CloudFront takes 400, 403, 404, 416, 500, 502, 503 and 504"),
                 );
                 return None;
             }

@@ -40,7 +40,10 @@ pub(super) fn check(context: &Context<'_>, node: &Node, stack: &Stack) {
         );
     }
     for (name, distribution) in &stack.distributions {
-        checker.distribution(node.follow(&[Key("distributions"), Key(name)]), distribution);
+        checker.distribution(
+            node.follow(&[Key("distributions"), Key(name)]),
+            distribution,
+        );
     }
     checker.dns_names(node);
 }
@@ -102,14 +105,19 @@ impl Checker<'_> {
             && !self.stack.health_checks.contains_key(check)
         {
             let known = self.stack.health_checks.keys().map(String::as_str);
-            self.context.report_unknown(at("health-check"), "health check", known);
+            self.context
+                .report_unknown(at("health-check"), "health check", known);
         }
         let distribution = self
             .stack
             .distributions
             .values()
             .any(|distribution| distribution.domain_name == record.value);
-        if distribution && record.alias.is_some_and(|alias| alias.evaluate_target_health) {
+        if distribution
+            && record
+                .alias
+                .is_some_and(|alias| alias.evaluate_target_health)
+        {
             // Route 53 `AliasTarget.EvaluateTargetHealth`.
             self.error(
                 at("alias").place,
@@ -122,7 +130,11 @@ impl Checker<'_> {
                 "the zone's own name cannot be a CNAME: use an `A` record with `alias`",
             ),
             RecordType::A if record.alias.is_none() => {
-                let known = self.stack.virtual_machines.values().map(|machine| machine.dns_name.as_str());
+                let known = self
+                    .stack
+                    .virtual_machines
+                    .values()
+                    .map(|machine| machine.dns_name.as_str());
                 if !known.clone().any(|name| name == record.value) {
                     self.context.report_unknown(at("value"), "machine", known);
                 }
@@ -131,17 +143,20 @@ impl Checker<'_> {
         }
         if record.failover == Some(FailoverRole::Primary)
             && record.health_check.is_none()
-            && !record.alias.is_some_and(|alias| alias.evaluate_target_health)
+            && !record
+                .alias
+                .is_some_and(|alias| alias.evaluate_target_health)
         {
             self.warn(
                 node.place,
-                format!("nothing checks the primary record of `{}`, so it never fails over", record.name),
+                format!(
+                    "nothing checks the primary record of `{}`, so it never fails over",
+                    record.name
+                ),
                 "give it a `health-check`, or an `alias` with `evaluate-target-health: true`",
             );
         }
-        if record.failover == Some(FailoverRole::Secondary)
-            && record.health_check.is_some()
-        {
+        if record.failover == Some(FailoverRole::Secondary) && record.health_check.is_some() {
             self.warn(
                 at("health-check").place,
                 "when the secondary is unhealthy too, Route 53 answers with the dead primary",
@@ -210,7 +225,11 @@ impl Checker<'_> {
     fn balancers(&self, node: &Node) {
         for (name, balancer) in &self.stack.load_balancers {
             for (index, listener) in balancer.listeners.iter().enumerate() {
-                if !self.stack.target_groups.contains_key(&listener.target_group) {
+                if !self
+                    .stack
+                    .target_groups
+                    .contains_key(&listener.target_group)
+                {
                     let known = self.stack.target_groups.keys().map(String::as_str);
                     let node = node.follow(&[
                         Key(name),
@@ -244,7 +263,12 @@ impl Checker<'_> {
                 self.error(node.place, "the proxies pass requests round in a circle");
                 return;
             }
-            match self.stack.workloads.get(next).map(|workload| &workload.serves) {
+            match self
+                .stack
+                .workloads
+                .get(next)
+                .map(|workload| &workload.serves)
+            {
                 Some(Serves::Proxy { workload }) => next = workload,
                 Some(Serves::Application { .. }) | None => return,
             }
@@ -257,12 +281,16 @@ impl Checker<'_> {
         for (name, group) in &distribution.origin_groups {
             let members = node.follow(&[Key("origin-groups"), Key(name), Key("members")]);
             if distribution.origins.contains_key(name) {
-                self.error(members.place, format!("`{name}` is the name of an origin as well"));
+                self.error(
+                    members.place,
+                    format!("`{name}` is the name of an origin as well"),
+                );
             }
             for (index, member) in group.members.iter().enumerate() {
                 if !distribution.origins.contains_key(member) {
                     let known = distribution.origins.keys().map(String::as_str);
-                    self.context.report_unknown(members.follow(&[Index(index)]), "origin", known);
+                    self.context
+                        .report_unknown(members.follow(&[Index(index)]), "origin", known);
                 }
             }
             if group.members[0] == group.members[1] {
@@ -321,17 +349,24 @@ impl Checker<'_> {
     /// The DNS names that things bring with them, and the steps to each.
     fn names(&self) -> impl Iterator<Item = (&str, [&str; 3])> {
         let stack = self.stack;
-        let balancers = stack
-            .load_balancers
-            .iter()
-            .map(|(name, balancer)| (balancer.dns_name.as_str(), ["load-balancers", name, "dns-name"]));
-        let distributions = stack.distributions.iter().map(|(name, distribution)| {
-            (distribution.domain_name.as_str(), ["distributions", name, "domain-name"])
+        let balancers = stack.load_balancers.iter().map(|(name, balancer)| {
+            (
+                balancer.dns_name.as_str(),
+                ["load-balancers", name, "dns-name"],
+            )
         });
-        let machines = stack
-            .virtual_machines
-            .iter()
-            .map(|(name, machine)| (machine.dns_name.as_str(), ["virtual-machines", name, "dns-name"]));
+        let distributions = stack.distributions.iter().map(|(name, distribution)| {
+            (
+                distribution.domain_name.as_str(),
+                ["distributions", name, "domain-name"],
+            )
+        });
+        let machines = stack.virtual_machines.iter().map(|(name, machine)| {
+            (
+                machine.dns_name.as_str(),
+                ["virtual-machines", name, "dns-name"],
+            )
+        });
         let sites = stack
             .static_sites
             .iter()

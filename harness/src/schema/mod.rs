@@ -165,7 +165,10 @@ fn step() -> Value {
             "items": reference("Fault"),
         }),
     );
-    let one_of: Vec<Value> = properties.keys().map(|key| json!({ "required": [key] })).collect();
+    let one_of: Vec<Value> = properties
+        .keys()
+        .map(|key| json!({ "required": [key] }))
+        .collect();
     properties.insert(
         "after".to_owned(),
         json!({

@@ -69,7 +69,10 @@ pub(super) fn definitions(generated: Map<String, Value>) -> Map<String, Value> {
         })
         .collect();
     if let Some(record) = definitions.get_mut("Record").and_then(Value::as_object_mut) {
-        record.insert("oneOf".to_owned(), json!([{ "required": ["ttl"] }, { "required": ["alias"] }]));
+        record.insert(
+            "oneOf".to_owned(),
+            json!([{ "required": ["ttl"] }, { "required": ["alias"] }]),
+        );
     }
     definitions.insert(
         "Duration".to_owned(),
@@ -123,7 +126,10 @@ pub(super) fn merge_variants(definitions: &mut Map<String, Value>, name: &str, o
         let property = variants.iter().find_map(|variant| {
             let description = variant.get("description").cloned();
             // A variant without values is a word of its own, and `true` in a file.
-            let mut inner = if variant.get("const").is_some_and(|constant| constant == word) {
+            let mut inner = if variant
+                .get("const")
+                .is_some_and(|constant| constant == word)
+            {
                 json!({ "const": true })
             } else {
                 variant.get("properties")?.get(word)?.clone()
@@ -176,7 +182,9 @@ fn adapt(schema: &mut Value, definition: &str, key: &str) {
         adapt(items, definition, key);
     }
     if let Some(Value::Array(variants)) = object.get_mut("oneOf") {
-        let words = variants.iter().all(|variant| variant.get("const").is_some());
+        let words = variants
+            .iter()
+            .all(|variant| variant.get("const").is_some());
         for variant in variants.iter_mut() {
             adapt(variant, definition, key);
         }
@@ -187,7 +195,10 @@ fn adapt(schema: &mut Value, definition: &str, key: &str) {
     adapt_leaf(object, key);
 }
 
-fn adapt_properties(properties: Map<String, Value>, definition: &str) -> (Map<String, Value>, Vec<String>) {
+fn adapt_properties(
+    properties: Map<String, Value>,
+    definition: &str,
+) -> (Map<String, Value>, Vec<String>) {
     let mut adapted = Map::new();
     let mut required = Vec::new();
     for (key, mut property) in properties {
@@ -223,7 +234,9 @@ fn has_null(schema: &Value) -> bool {
     let in_types = schema["type"]
         .as_array()
         .is_some_and(|types| types.iter().any(|kind| kind == "null"));
-    let in_choice = schema["anyOf"].as_array().is_some_and(|choice| choice.iter().any(is_null));
+    let in_choice = schema["anyOf"]
+        .as_array()
+        .is_some_and(|choice| choice.iter().any(is_null));
     in_types || in_choice
 }
 
@@ -237,7 +250,10 @@ fn drop_null(object: &mut Map<String, Value>) {
         }
     }
     if let Some(Value::Array(choice)) = object.get("anyOf")
-        && let Some(Value::Object(real)) = choice.iter().find(|schema| schema["type"] != "null").cloned()
+        && let Some(Value::Object(real)) = choice
+            .iter()
+            .find(|schema| schema["type"] != "null")
+            .cloned()
         && choice.len() == 2
     {
         object.remove("anyOf");
@@ -247,7 +263,11 @@ fn drop_null(object: &mut Map<String, Value>) {
 
 /// Values that are not text can come from a variable, which is text.
 fn adapt_leaf(object: &mut Map<String, Value>, key: &str) {
-    let kind = object.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let kind = object
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     match kind.as_str() {
         "number" if key == "at-least" => {
             object.remove("type");
@@ -263,10 +283,16 @@ fn adapt_leaf(object: &mut Map<String, Value>, key: &str) {
             if let Some(description) = description {
                 object.insert("description".to_owned(), description);
             }
-            object.insert("anyOf".to_owned(), json!([value, { "$ref": "#/$defs/Variable" }]));
+            object.insert(
+                "anyOf".to_owned(),
+                json!([value, { "$ref": "#/$defs/Variable" }]),
+            );
         }
         "string" if key == "method" => {
-            object.insert("anyOf".to_owned(), json!([{ "enum": METHODS }, { "$ref": "#/$defs/Variable" }]));
+            object.insert(
+                "anyOf".to_owned(),
+                json!([{ "enum": METHODS }, { "$ref": "#/$defs/Variable" }]),
+            );
         }
         "string" if key == "matcher" => {
             // `200` and `200-399` are both written without quotes.

@@ -26,7 +26,11 @@ fn files(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(root().join(folder))
         .expect("the folder is there")
         .map(|entry| entry.expect("an entry can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml") && path.is_file())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+                && path.is_file()
+        })
         .collect();
     files.sort();
     files
@@ -117,7 +121,10 @@ fn structural_mistakes_are_invalid() {
     ] {
         let file = root().join(format!("fixtures/invalid/environments/{mistake}.yaml"));
         let value = json_of(&file).expect(mistake);
-        assert!(!environment.is_valid(&value), "the schema accepts {mistake}");
+        assert!(
+            !environment.is_valid(&value),
+            "the schema accepts {mistake}"
+        );
     }
 }
 
@@ -133,7 +140,10 @@ fn without_one_key(node: &Node) -> Vec<(String, Node)> {
                 for (name, inner) in without_one_key(&value) {
                     let mut changed = entries.clone();
                     changed[index].1 = inner;
-                    trees.push((format!("{}.{name}", key.name), with(node, Value::Mapping(changed))));
+                    trees.push((
+                        format!("{}.{name}", key.name),
+                        with(node, Value::Mapping(changed)),
+                    ));
                 }
             }
             trees
@@ -144,7 +154,10 @@ fn without_one_key(node: &Node) -> Vec<(String, Node)> {
                 for (name, inner) in without_one_key(&items[index]) {
                     let mut changed = items.clone();
                     changed[index] = inner;
-                    trees.push((format!("{index}.{name}"), with(node, Value::Sequence(changed))));
+                    trees.push((
+                        format!("{index}.{name}"),
+                        with(node, Value::Sequence(changed)),
+                    ));
                 }
             }
             trees
@@ -177,7 +190,11 @@ fn agree_on_missing_keys(
     assert!(problems.is_empty(), "{}", problems.render(Coloring::Plain));
     let document = document.expect("it is YAML");
     let problems = decode(&document);
-    assert!(!problems.has_errors(), "{}", problems.render(Coloring::Plain));
+    assert!(
+        !problems.has_errors(),
+        "{}",
+        problems.render(Coloring::Plain)
+    );
     let validator = validator(schema);
     assert_valid(&validator, &document.root.to_json(), &file);
     let trees = without_one_key(&document.root);
@@ -191,9 +208,16 @@ fn agree_on_missing_keys(
         let problems = decode(&changed);
         // Without its key, what is left may be wrong in another way that no schema speaks of.
         let structural = problems.iter().any(|problem| {
-            ["is missing", "is empty", "names no fault"].iter().any(|words| problem.message.contains(words))
+            ["is missing", "is empty", "names no fault"]
+                .iter()
+                .any(|words| problem.message.contains(words))
         });
-        assert_eq!(valid, !structural, "without {path}: {}", problems.render(Coloring::Plain));
+        assert_eq!(
+            valid,
+            !structural,
+            "without {path}: {}",
+            problems.render(Coloring::Plain)
+        );
     }
 }
 

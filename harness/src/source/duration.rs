@@ -52,14 +52,20 @@ pub(super) fn parse(text: &str) -> Result<Duration, Wrong> {
             .unwrap_or(rest.len());
         let (number, after) = rest.split_at(number_ends);
         if !number.starts_with(|first: char| first.is_ascii_digit()) {
-            return Err(wrong_because("is not a duration", "write a duration such as `30s`"));
+            return Err(wrong_because(
+                "is not a duration",
+                "write a duration such as `30s`",
+            ));
         }
         let unit_ends = after
             .find(|character: char| character.is_ascii_digit())
             .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_ends);
         if unit.is_empty() {
-            return Err(wrong_because("needs a unit", format!("write `{text}s` if seconds are meant")));
+            return Err(wrong_because(
+                "needs a unit",
+                format!("write `{text}s` if seconds are meant"),
+            ));
         }
         if !UNITS.contains(&unit) {
             return Err(unknown_unit(number, unit));
@@ -70,7 +76,12 @@ pub(super) fn parse(text: &str) -> Result<Duration, Wrong> {
         .parse_duration(text)
         .ok()
         .and_then(|duration: SignedDuration| Duration::try_from(duration).ok())
-        .ok_or_else(|| wrong_because("is not a duration", "write the larger unit first, and a fraction only of the last: `1m30.5s`"))
+        .ok_or_else(|| {
+            wrong_because(
+                "is not a duration",
+                "write the larger unit first, and a fraction only of the last: `1m30.5s`",
+            )
+        })
 }
 
 fn unknown_unit(number: &str, unit: &str) -> Wrong {
@@ -79,7 +90,11 @@ fn unknown_unit(number: &str, unit: &str) -> Wrong {
         "w" | "week" | "weeks" => 7 * 24,
         _ => return wrong_because("has an unknown unit", units()),
     };
-    let hint = match number.parse::<u32>().ok().and_then(|count| count.checked_mul(hours_in)) {
+    let hint = match number
+        .parse::<u32>()
+        .ok()
+        .and_then(|count| count.checked_mul(hours_in))
+    {
         Some(hours) => format!("write `{hours}h`: the units are ms, s, m and h"),
         None => units(),
     };
@@ -109,7 +124,11 @@ mod tests {
             ("1h", 3_600_000),
             ("8760h", 31_536_000_000),
         ] {
-            assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(
+                parse(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
     }
 

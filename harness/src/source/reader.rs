@@ -2,9 +2,7 @@
 
 use std::{cell::RefCell, ops::RangeInclusive, path::Path, time::Duration};
 
-use super::{
-    Key, Node, Place, Problem, Problems, Value, duration,
-};
+use super::{Key, Node, Place, Problem, Problems, Value, duration};
 
 /// The longest duration of a drill or a measurement.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
@@ -44,7 +42,11 @@ impl<'a> Context<'a> {
         let problem = Problem::error(
             self.file,
             node.place,
-            format!("unknown {what} {}, expected {}", shown(node), one_of(known.clone())),
+            format!(
+                "unknown {what} {}, expected {}",
+                shown(node),
+                one_of(known.clone())
+            ),
         );
         self.push(match &node.value {
             Value::Text(name) if !node.filled => problem.with_nearest(name, known),
@@ -153,7 +155,10 @@ impl<'a> Item<'a> {
             && !text.contains(char::is_whitespace)
             && text.parse::<http::uri::PathAndQuery>().is_ok();
         if !sound {
-            self.report(format!("{} is not the path of a URL, which starts with `/`", self.shown()));
+            self.report(format!(
+                "{} is not the path of a URL, which starts with `/`",
+                self.shown()
+            ));
             return None;
         }
         Some(text)
@@ -173,7 +178,10 @@ impl<'a> Item<'a> {
     pub(crate) fn name(self) -> Option<String> {
         let text = self.text()?;
         if self.node.filled {
-            self.report(format!("`{}` is a name, and a name cannot come from a variable", self.name));
+            self.report(format!(
+                "`{}` is a name, and a name cannot come from a variable",
+                self.name
+            ));
             return None;
         }
         if !is_plain_name(&text) {
@@ -205,7 +213,10 @@ impl<'a> Item<'a> {
             Value::Integer(value) => *value,
             Value::Text(text) if self.node.filled => {
                 let Ok(value) = text.trim().parse() else {
-                    self.report(format!("`{}` must be a whole number, and the variable holds none", self.name));
+                    self.report(format!(
+                        "`{}` must be a whole number, and the variable holds none",
+                        self.name
+                    ));
                     return None;
                 };
                 value
@@ -231,12 +242,14 @@ impl<'a> Item<'a> {
 
     /// A port number.
     pub(crate) fn port(self) -> Option<u16> {
-        self.whole(1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port).ok())
+        self.whole(1..=u32::from(u16::MAX))
+            .and_then(|port| u16::try_from(port).ok())
     }
 
     /// An HTTP status code.
     pub(crate) fn status(self) -> Option<u16> {
-        self.whole(100..=599).and_then(|status| u16::try_from(status).ok())
+        self.whole(100..=599)
+            .and_then(|status| u16::try_from(status).ok())
     }
 
     /// A number greater than 0.
@@ -262,7 +275,9 @@ impl<'a> Item<'a> {
     /// A share, written `99.5%`.
     pub(crate) fn percent(self) -> Option<f64> {
         let number = match &self.node.value {
-            Value::Text(text) => text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok()),
+            Value::Text(text) => text
+                .strip_suffix('%')
+                .and_then(|number| number.parse::<f64>().ok()),
             Value::Integer(_) | Value::Number(_) => None,
             _ => {
                 self.wrong_kind("a percentage such as `99.5%`");
@@ -358,12 +373,9 @@ impl<'a> Item<'a> {
     /// The entries of a list.
     pub(crate) fn list(self) -> Option<Vec<Self>> {
         match &self.node.value {
-            Value::Sequence(nodes) => Some(
-                nodes
-                    .iter()
-                    .map(|node| Self { node, ..self })
-                    .collect(),
-            ),
+            Value::Sequence(nodes) => {
+                Some(nodes.iter().map(|node| Self { node, ..self }).collect())
+            }
             _ => {
                 self.wrong_kind("a list");
                 None
@@ -421,8 +433,12 @@ impl<'a> Item<'a> {
         for (key, _) in &entries {
             if !is_plain_name(&key.name) {
                 self.context.push(
-                    Problem::error(self.context.file, key.place, format!("`{}` is not a name", key.name))
-                        .with_hint(NAME_RULE),
+                    Problem::error(
+                        self.context.file,
+                        key.place,
+                        format!("`{}` is not a name", key.name),
+                    )
+                    .with_hint(NAME_RULE),
                 );
                 sound = false;
             }
@@ -444,21 +460,29 @@ impl<'a> Item<'a> {
         let entries = self.entries()?;
         for (key, _) in &entries {
             if !known.contains(&key.name.as_str()) {
-                self.context.push(unknown_key(self.context.file, key, known));
+                self.context
+                    .push(unknown_key(self.context.file, key, known));
                 return None;
             }
         }
         match entries.as_slice() {
             [entry] => Some(*entry),
             [] => {
-                self.report(format!("`{}` is empty, expected {}", self.name, one_of(known.iter().copied())));
+                self.report(format!(
+                    "`{}` is empty, expected {}",
+                    self.name,
+                    one_of(known.iter().copied())
+                ));
                 None
             }
             [(first, _), (second, _), ..] => {
                 self.context.push(Problem::error(
                     self.context.file,
                     second.place,
-                    format!("`{}` and `{}` exclude each other: give one", first.name, second.name),
+                    format!(
+                        "`{}` and `{}` exclude each other: give one",
+                        first.name, second.name
+                    ),
                 ));
                 None
             }
@@ -560,7 +584,11 @@ pub(crate) fn unknown_key(file: &Path, key: &Key, known: &[&str]) -> Problem {
     Problem::error(
         file,
         key.place,
-        format!("unknown key `{}`, expected {}", key.name, one_of(known.iter().copied())),
+        format!(
+            "unknown key `{}`, expected {}",
+            key.name,
+            one_of(known.iter().copied())
+        ),
     )
     .with_nearest(&key.name, known.iter().copied())
 }

@@ -42,7 +42,8 @@ pub(super) fn fill(
                 fill(path, text, value, variables, problems);
             }
         }
-        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Unknown => {}
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Unknown => {
+        }
     }
 }
 
@@ -110,7 +111,9 @@ fn fill_text(value: &str, variables: Variables<'_>) -> Outcome {
                 },
             }
         } else {
-            outcome.problems.push((written.to_owned(), Trouble::BadName));
+            outcome
+                .problems
+                .push((written.to_owned(), Trouble::BadName));
         }
         rest = &from[end + 1..];
     }
@@ -128,7 +131,9 @@ fn is_name(name: &str) -> bool {
 /// The place of a variable within its value, if it stands on the value's first line.
 fn place_of(text: &str, value: Place, variable: &str) -> Place {
     let inside = || {
-        let line = text.lines().nth(usize::try_from(value.at.line).ok()?.checked_sub(1)?)?;
+        let line = text
+            .lines()
+            .nth(usize::try_from(value.at.line).ok()?.checked_sub(1)?)?;
         let skipped = usize::try_from(value.at.column).ok()?.checked_sub(1)?;
         let (start, _) = line.char_indices().nth(skipped)?;
         let found = line.get(start..)?.find(variable)?;
@@ -167,7 +172,11 @@ mod tests {
             ("$HOST and $ and {HOST}", "$HOST and $ and {HOST}"),
         ] {
             let outcome = fill_text(written, &known);
-            assert_eq!((outcome.text.as_str(), outcome.problems.len()), (expected, 0), "{written}");
+            assert_eq!(
+                (outcome.text.as_str(), outcome.problems.len()),
+                (expected, 0),
+                "{written}"
+            );
         }
     }
 
@@ -188,7 +197,11 @@ mod tests {
             ("${A:?b}", "${A:?b}", Trouble::BadName),
         ] {
             let outcome = fill_text(written, &known);
-            assert_eq!(outcome.problems, [(variable.to_owned(), trouble)], "{written}");
+            assert_eq!(
+                outcome.problems,
+                [(variable.to_owned(), trouble)],
+                "{written}"
+            );
         }
     }
 }
