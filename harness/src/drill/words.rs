@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{
     SignedDuration,
-    fmt::friendly::{Designator, FractionalUnit, Spacing, SpanPrinter},
+    fmt::friendly::{Designator, Spacing, SpanPrinter},
 };
 
 use super::{ClockStart, ClockStop, Expect, Writes};

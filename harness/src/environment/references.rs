@@ -2,7 +2,7 @@
 
 use blackstart_lab::control::ResourceKind;
 
-use super::{DnsView, Environment, Probe, Target, stack_references};
+use super::{DnsView, Environment, Probe, Target, stack};
 use crate::source::{
     Context, Document, Node, Problem,
     Step::{Index, Key},
@@ -18,7 +18,7 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
     check_targets(context, document, environment);
     if let Some(stack) = &environment.stack {
         let node = document.follow(&[Key("stack")]);
-        stack_references::check(context, node, stack);
+        stack::check(context, node, stack);
         check_host(context, document, environment);
     }
 }
