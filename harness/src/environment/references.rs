@@ -10,7 +10,6 @@ use crate::source::{
 };
 
 pub(super) fn check(context: &Context<'_>, document: &Document, environment: &Environment) {
-    check_speed(context, document, environment);
     check_service(context, document, environment);
     check_probes(context, document, environment);
     check_tiers(context, document, environment);
@@ -20,18 +19,6 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
         let node = document.follow(&[Key("stack")]);
         stack::check(context, node, stack);
         check_host(context, document, environment);
-    }
-}
-
-fn check_speed(context: &Context<'_>, document: &Document, environment: &Environment) {
-    let node = document.follow(&[Key("speed")]);
-    #[expect(clippy::float_cmp, reason = "1 is written as 1")]
-    if environment.stack.is_none() && environment.speed != 1.0 {
-        context.push(Problem::error(
-            context.file(),
-            node.place,
-            "only the lab's clock can run at another speed, and there is no `stack`",
-        ));
     }
 }
 
