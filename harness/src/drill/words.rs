@@ -144,3 +144,58 @@ fn alternatives(codes: &[u16]) -> String {
         None => "nothing".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_spelled_as_in_files() {
+        for (milliseconds, words) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (1_500, "1s500ms"),
+            (70_000, "1m10s"),
+            (135_000, "2m15s"),
+            (240_000, "4m"),
+            (172_800_000, "48h"),
+        ] {
+            assert_eq!(duration_words(Duration::from_millis(milliseconds)), words);
+        }
+    }
+
+    #[test]
+    fn every_expectation_has_one_wording() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/full/drill.yaml");
+        let (drill, _) = crate::drill::load(file.as_ref(), &|_| None);
+        let words: Vec<String> = drill
+            .expect("the full drill is sound")
+            .expect
+            .iter()
+            .map(|expectation| expectation.value.words())
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "detected by health within 1m10s",
+                "rto within 2m15s",
+                "outage within 0s",
+                "path primary -> down -> vm",
+                "never page",
+                "served-by read by vm",
+                "writes fail with 502 or 503",
+                "availability at least 99.5%",
+                "max-errors of read at most 10",
+                "no-failover",
+                "flaps at most 0",
+                "failback to primary within 4m with at most 0 errors",
+                "rpo within 1m",
+                "dns-switch at authority to vm within 1m10s",
+                "stale-dns at resolver at most 20s past the TTL",
+                "header server of read contains \"nginx\"",
+                "body of read contains \"owner\"",
+                "status of read is 200",
+            ]
+        );
+    }
+}

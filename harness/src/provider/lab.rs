@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use blackstart_lab::control::{Answers, Ingress, Power, Resource, ResourceKind, Settings, State};
+use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings, State};
 
 use super::{Fault, Found, Health, Provider, ProviderError, Undo};
 use crate::{
@@ -119,7 +119,8 @@ impl Provider for LabProvider {
         target: &'a str,
     ) -> BoxFuture<'a, Result<Health, ProviderError>> {
         Box::pin(async move {
-            let state = self.state(resource(environment, target)?).await?;
+            let Target::Lab(resource) = self::target(environment, target)?;
+            let state = self.state(resource).await?;
             Ok(Health {
                 healthy: state.healthy.unwrap_or(true),
                 detail: state.detail.unwrap_or_default(),
@@ -143,12 +144,13 @@ pub struct Change {
 /// If the environment lacks the target, or its kind of resource cannot do this.
 pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
     use drill::Fault as F;
-    let resource = resource(environment, fault.target())?.clone();
-    if !capabilities(resource.kind).contains(&fault.kind()) {
+    let target = target(environment, fault.target())?;
+    let Target::Lab(resource) = target;
+    if !target.faults().contains(&fault.kind()) {
         return Err(ProviderError::Unsupported {
             fault: fault.kind().to_owned(),
             resource: resource.to_string(),
-            can: capabilities(resource.kind).join(", "),
+            can: target.faults().join(", "),
         });
     }
     let none = Settings::default();
@@ -199,33 +201,19 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             ..none
         },
     };
-    Ok(Change { resource, settings })
+    Ok(Change {
+        resource: resource.clone(),
+        settings,
+    })
 }
 
-/// The faults that the lab can carry out on a kind of resource.
-pub fn capabilities(kind: ResourceKind) -> &'static [&'static str] {
-    match kind {
-        ResourceKind::Workload => &["scale", "stop", "kill", "pause", "block-ingress", "respond"],
-        ResourceKind::VirtualMachine
-        | ResourceKind::StaticSite
-        | ResourceKind::LoadBalancer
-        | ResourceKind::Distribution => &["stop", "kill", "pause", "block-ingress", "respond"],
-        ResourceKind::TargetGroup => &["break-health-path"],
-        ResourceKind::HealthCheck => &[
-            "break-health-path",
-            "invert-health-check",
-            "disable-health-check",
-        ],
-    }
-}
-
-fn resource<'a>(environment: &'a Environment, target: &str) -> Result<&'a Resource, ProviderError> {
-    match environment.targets.get(target) {
-        Some(Target::Lab(resource)) => Ok(resource),
-        None => Err(ProviderError::UnknownTarget {
-            target: target.to_owned(),
-        }),
-    }
+fn target<'a>(environment: &'a Environment, name: &str) -> Result<&'a Target, ProviderError> {
+    environment
+        .targets
+        .get(name)
+        .ok_or_else(|| ProviderError::UnknownTarget {
+            target: name.to_owned(),
+        })
 }
 
 impl Change {

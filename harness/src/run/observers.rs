@@ -45,5 +45,5 @@ pub(super) async fn observe(
         }
     };
     // Cancelled or told that nobody listens: either way there is nothing left to do.
-    drop(cancel.run_until_cancelled(reading).await);
+    let _ended = cancel.run_until_cancelled(reading).await;
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::provider::Undo;
 
 /// The file's name in a run's folder.
-pub const FILE_NAME: &str = "undo.ndjson";
+pub(super) const FILE_NAME: &str = "undo.ndjson";
 
 /// A line of the undo log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
