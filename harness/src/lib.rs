@@ -3,25 +3,39 @@
 //!
 //! ```text
 //! drills/*.yaml --load--> Drill --plan--> Plan --run--> Timeline --judge--> Judgement --render--> terminal json junit
+//!                 pure            reads         the only           pure: re-runnable             pure
+//!                                 targets       step that acts     on a saved timeline
 //! ```
 //!
-//! Each arrow is one function, and only `run` changes anything.
+//! Each arrow is one function, and only [`run::run`] changes anything.
 //!
 //! - [`source`]: the text of the files, a tree with positions, and the problems found in it.
-//! - [`drill`] and [`environment`]: what the files say.
-//! - [`catalog`]: drills with their environments, held one against the other.
-//! - [`explain`] and [`schema`]: what the words in the files mean, for people and for editors.
+//! - [`drill`] and [`environment`]: what the files say; [`catalog`] loads several and holds one against the other.
+//! - [`plan`]: everything a drill will do, worked out beforehand.
+//! - [`provider`] reaches targets, [`probe`] looks at the service, [`run`] goes through the phases with both.
 //! - [`timeline`]: the record of a run.
-//! - [`verdict`]: what follows from a timeline.
-//! - [`report`]: how that is shown.
+//! - [`episode`] and [`verdict`]: what follows from a timeline.
+//! - [`report`] shows that, [`live`] shows a run while it goes on.
+//! - [`suite`] takes drills from plan to report; [`cli`] and [`testing`] are its two users.
+//! - [`schema`], [`explain`] and [`exit_code`]: what other programs and people at 3 a.m. need to know.
 
 pub mod catalog;
 mod check;
+pub mod cli;
 pub mod drill;
 pub mod environment;
+pub mod episode;
+pub mod exit_code;
 pub mod explain;
+pub mod live;
+pub mod plan;
+pub mod probe;
+pub mod provider;
 pub mod report;
+pub mod run;
 pub mod schema;
 pub mod source;
+pub mod suite;
+pub mod testing;
 pub mod timeline;
 pub mod verdict;

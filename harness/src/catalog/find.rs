@@ -101,6 +101,23 @@ pub(super) fn chosen_environment(chosen: &str, drill: &DrillFile) -> Result<Path
     named(chosen, drill)
 }
 
+/// The file of an environment that no drill asks for: a path, or a name that drills in `drills` could use.
+pub(super) fn environment_from_here(name: &str) -> PathBuf {
+    if is_yaml(Path::new(name)) || name.contains(['/', '\\']) {
+        return PathBuf::from(name);
+    }
+    let file_name = format!("{name}.yaml");
+    let folders = BESIDE_THE_DRILL
+        .iter()
+        .map(|folder| Path::new("drills").join(folder));
+    let mut paths = folders
+        .chain([PathBuf::from(LAST)])
+        .map(|folder| folder.join(&file_name));
+    paths
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| Path::new(LAST).join(&file_name))
+}
+
 fn named(name: &str, drill: &DrillFile) -> Result<PathBuf, Box<Problem>> {
     let beside = drill.drill.file.parent().unwrap_or(Path::new(""));
     let folders: Vec<PathBuf> = BESIDE_THE_DRILL

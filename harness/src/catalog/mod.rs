@@ -2,7 +2,11 @@
 
 mod find;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     check,
@@ -84,6 +88,39 @@ pub fn load(selection: &Selection, variables: Variables<'_>) -> (Catalog, Proble
         }
     }
     (Catalog { entries }, problems)
+}
+
+/// Loads one environment by its name, looked for where the drills of the current folder would, or by the path of its file.
+pub fn load_environment(name: &str, variables: Variables<'_>) -> (Option<Environment>, Problems) {
+    let mut problems = Problems::default();
+    let path = find::environment_from_here(name);
+    let (file, found) = environment::read(&path, variables);
+    problems.append(found);
+    let loaded = file.and_then(|file| {
+        let found = check::environment(&file);
+        let sound = !found.has_errors();
+        problems.append(found);
+        sound.then_some(file.environment)
+    });
+    (loaded, problems)
+}
+
+/// Loads the copies of a drill and its environment that a run keeps. They were checked before the run; what they refer to may be
+/// gone by now. A variable that is not set any more stands for itself.
+pub fn load_recorded(
+    drill: &Path,
+    environment: &Path,
+    variables: Variables<'_>,
+) -> (Option<Entry>, Problems) {
+    let variables = |name: &str| variables(name).or_else(|| Some(format!("${{{name}}}")));
+    let (drill, mut problems) = drill::load(drill, &variables);
+    let (environment, found) = environment::read(environment, &variables);
+    problems.append(found);
+    let entry = drill.zip(environment).map(|(drill, file)| Entry {
+        drill,
+        environment: Arc::new(file.environment),
+    });
+    (entry, problems)
 }
 
 /// Reports a drill whose name is taken: it is the name of a test case and of a folder.

@@ -2,11 +2,10 @@
 
 mod answerable;
 mod cadence;
-
-use std::time::Duration;
+mod pages;
 
 use crate::{
-    drill::{DrillFile, Expect, Hold, Writes, duration_words},
+    drill::{After, DrillFile, Expect, Hold, Writes, duration_words},
     environment::{Environment, EnvironmentFile, Probe, RESERVED},
     source::{
         Context, Node, Place, Problem, Problems,
@@ -19,6 +18,7 @@ use crate::{
 pub(crate) fn environment(file: &EnvironmentFile) -> Problems {
     let context = Context::new(&file.document.file);
     cadence::environment(&context, file);
+    pages::environment(&context, file);
     context.into_problems()
 }
 
@@ -113,17 +113,27 @@ impl<'a> Checker<'a> {
     fn hold(&self) {
         let node = self.file.document.follow(&[Key("hold")]);
         let drill = &self.file.drill;
-        let longest = drill
+        let limits = drill
             .expect
             .iter()
-            .filter_map(|expectation| while_held(&expectation.value))
-            .max();
+            // An outage is measured to its end, be that after the revert.
+            .filter(|expectation| {
+                drill.hold == Hold::UntilStable
+                    || !matches!(expectation.value, Expect::Outage { .. })
+            })
+            .filter_map(|expectation| expectation.value.limit_while_held());
+        let longest = limits.max();
+        // Limits count from the first fault: a step that waits for users to recover has had the time of all of them already.
+        let waits = drill
+            .faults
+            .iter()
+            .any(|step| step.after == After::Recovered);
         match (drill.hold, longest) {
             (Hold::UntilStable, None) => self.push(
                 self.error(node, "nothing ends `hold: until stable` if the service stays down")
                     .with_hint("hold for a duration, such as `4m`, or expect something with a limit, such as `rto`"),
             ),
-            (Hold::For(hold), Some(limit)) if limit > hold => self.push(
+            (Hold::For(hold), Some(limit)) if limit > hold && !waits => self.push(
                 self.warning(
                     node,
                     format!(
@@ -266,29 +276,5 @@ impl<'a> Checker<'a> {
         };
         let message = format!("unknown probe `{name}`, expected {}", one_of(known()));
         self.push(Problem::error(self.context.file(), place, message).with_nearest(name, known()));
-    }
-}
-
-/// The limit of an expectation that is decided while the faults are held.
-fn while_held(expect: &Expect) -> Option<Duration> {
-    match expect {
-        Expect::Detected { within, .. }
-        | Expect::Rto { within, .. }
-        | Expect::Outage { within }
-        | Expect::DnsSwitch { within, .. } => Some(*within).filter(|within| !within.is_zero()),
-        Expect::Path(_)
-        | Expect::Never(_)
-        | Expect::ServedBy(_)
-        | Expect::Writes(_)
-        | Expect::Availability { .. }
-        | Expect::MaxErrors { .. }
-        | Expect::NoFailover
-        | Expect::Flaps { .. }
-        | Expect::Failback { .. }
-        | Expect::Rpo { .. }
-        | Expect::StaleDns { .. }
-        | Expect::Header { .. }
-        | Expect::Body { .. }
-        | Expect::Status { .. } => None,
     }
 }

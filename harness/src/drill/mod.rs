@@ -404,6 +404,30 @@ impl fmt::Display for Fault {
 }
 
 impl Expect {
+    /// The limit of an expectation that is decided while the faults are in place; none for those without a limit, or of zero.
+    pub fn limit_while_held(&self) -> Option<Duration> {
+        match self {
+            Self::Detected { within, .. }
+            | Self::Rto { within, .. }
+            | Self::Outage { within }
+            | Self::DnsSwitch { within, .. } => Some(*within).filter(|within| !within.is_zero()),
+            Self::Path(_)
+            | Self::Never(_)
+            | Self::ServedBy(_)
+            | Self::Writes(_)
+            | Self::Availability { .. }
+            | Self::MaxErrors { .. }
+            | Self::NoFailover
+            | Self::Flaps { .. }
+            | Self::Failback { .. }
+            | Self::Rpo { .. }
+            | Self::StaleDns { .. }
+            | Self::Header { .. }
+            | Self::Body { .. }
+            | Self::Status { .. } => None,
+        }
+    }
+
     /// The word that names the expectation in files and reports.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -9,20 +9,25 @@ use jiff::{
 
 use super::{ClockStart, ClockStop, Expect, Writes};
 
-/// A duration as files spell it: `500ms`, `70s`, `2m15s`, `4m`; `0s` for none.
+/// A duration as people write it in files: `500ms`, `70s`, `4m`, `1h30m`; `0s` for none. Up to ten minutes, what is no whole
+/// number of minutes stays in seconds, which is how limits are thought of.
 pub fn duration_words(duration: Duration) -> String {
     const PRINTER: SpanPrinter = SpanPrinter::new()
         .designator(Designator::Compact)
         .spacing(Spacing::None);
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() == 0 && seconds < 600 && !seconds.is_multiple_of(60) {
+        return format!("{seconds}s");
+    }
     // Hours at most: files know no days.
     match SignedDuration::try_from(duration) {
         Ok(duration) => PRINTER.duration_to_string(&duration),
-        Err(_) => format!("{}s", duration.as_secs()),
+        Err(_) => format!("{seconds}s"),
     }
 }
 
 impl Expect {
-    /// The expectation in words, without its measured value: `rto within 2m15s`, `path primary -> down -> vm`, `never maintenance`.
+    /// The expectation in words, without its measured value: `rto within 135s`, `path primary -> down -> vm`, `never maintenance`.
     pub fn words(&self) -> String {
         let kind = self.kind();
         match self {
@@ -150,8 +155,8 @@ mod tests {
             (0, "0s"),
             (500, "500ms"),
             (1_500, "1s500ms"),
-            (70_000, "1m10s"),
-            (135_000, "2m15s"),
+            (70_000, "70s"),
+            (135_000, "135s"),
             (240_000, "4m"),
             (172_800_000, "48h"),
         ] {
@@ -172,8 +177,8 @@ mod tests {
         assert_eq!(
             words,
             [
-                "detected by health within 1m10s",
-                "rto within 2m15s",
+                "detected by health within 70s",
+                "rto within 135s",
                 "outage within 0s",
                 "path primary -> down -> vm",
                 "never page",
@@ -185,7 +190,7 @@ mod tests {
                 "flaps at most 0",
                 "failback to primary within 4m with at most 0 errors",
                 "rpo within 1m",
-                "dns-switch at authority to vm within 1m10s",
+                "dns-switch at authority to vm within 70s",
                 "stale-dns at resolver at most 20s past the TTL",
                 "header server of read contains \"nginx\"",
                 "body of read contains \"owner\"",

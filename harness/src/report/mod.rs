@@ -1,9 +1,24 @@
 //! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
 
+mod build;
+pub mod hostile;
+pub mod json;
+pub mod junit;
+pub(crate) mod layout;
+mod quantity;
+#[cfg(test)]
+pub(crate) mod sample;
+pub(crate) mod strips;
+pub(crate) mod style;
+mod summary;
+pub mod terminal;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::verdict::Judgement;
+
+pub use style::{ColorChoice, Style, color_choice};
 
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
 pub const FORMAT_VERSION: &str = "1.0";

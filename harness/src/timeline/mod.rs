@@ -4,6 +4,9 @@
 //! times are the architecture's: a lab that runs thirty times as fast has its samples converted before they are recorded.
 //! Events say what happened and nothing about how it is shown.
 
+pub mod file;
+pub mod io;
+
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -271,9 +274,6 @@ pub struct Sample {
     /// DNS: the response code if it is not NOERROR, for example `NXDOMAIN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_code: Option<String>,
-    /// Segments the kernel had to send again: it explains an answer after one second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retransmissions: Option<u32>,
     /// What went wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

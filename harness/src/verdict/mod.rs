@@ -1,6 +1,16 @@
 //! Judging: a drill and a timeline in, verdicts out. Pure, and nothing here knows how the timeline came about.
 
-use std::{collections::BTreeMap, time::Duration};
+mod checks;
+mod conclude;
+mod findings;
+mod judge;
+mod lanes;
+mod limit;
+mod record;
+mod times;
+mod words;
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,8 +18,10 @@ use serde::Serialize;
 use crate::{
     drill::Drill,
     environment::Environment,
-    timeline::{ErrorClass, Phase, VoidReason},
+    timeline::{Entry, Phase},
 };
+
+pub use judge::Judge;
 
 /// A duration or a time that is known to lie between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
@@ -271,7 +283,7 @@ pub struct Judgement {
     pub clock_drift_ms: Option<f64>,
 }
 
-/// The words of [`ErrorClass`] and [`VoidReason`] as files and reports spell them.
+/// The words of [`ErrorClass`](crate::timeline::ErrorClass) and [`VoidReason`](crate::timeline::VoidReason) as files and reports spell them.
 pub(crate) fn word<T: Serialize>(value: T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -279,10 +291,15 @@ pub(crate) fn word<T: Serialize>(value: T) -> String {
     }
 }
 
-/// Judges a run. Takes the events one by one, so that a run of any length needs the same memory.
-#[derive(Debug)]
-pub struct Judge<'a> {
-    drill: &'a Drill,
-    environment: &'a Environment,
-    _todo: Option<(ErrorClass, VoidReason, Duration)>,
+/// Judges a run that is over.
+pub fn judge<'e>(
+    drill: &Drill,
+    environment: &Environment,
+    entries: impl IntoIterator<Item = &'e Entry>,
+) -> Judgement {
+    let mut judge = Judge::new(drill, environment);
+    for entry in entries {
+        judge.push(entry);
+    }
+    judge.finish()
 }

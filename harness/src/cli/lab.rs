@@ -1,0 +1,131 @@
+//! `lab up`: an environment's lab in the foreground, and how to try it by hand.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{Terminal, print, signals::Signals, tell, tell_error, variable};
+use crate::{catalog, environment::Environment, exit_code::ExitCode, provider::site::Site, suite};
+
+pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
+    let (environment, problems) = catalog::load_environment(name, &variable);
+    if !problems.is_empty() {
+        tell(
+            problems
+                .render(Terminal::coloring(terminal.stderr))
+                .trim_end(),
+        );
+    }
+    let Some(environment) = environment else {
+        return ExitCode::Usage;
+    };
+    let runtime = match suite::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tell_error(&error);
+            return ExitCode::CouldNotRun;
+        }
+    };
+    runtime.block_on(keep_up(Arc::new(environment), speed))
+}
+
+async fn keep_up(environment: Arc<Environment>, speed: f64) -> ExitCode {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tell_error(&error);
+            return ExitCode::CouldNotRun;
+        }
+    };
+    let opening = Site::open(Arc::clone(&environment), speed, fastrand::u64(..));
+    let site = tokio::select! {
+        opened = opening => match opened {
+            Ok(site) => site,
+            Err(error) => {
+                tell_error(&error);
+                return ExitCode::CouldNotRun;
+            }
+        },
+        _ = signals.next() => return ExitCode::Interrupted,
+    };
+    let certificate = write_certificate(&site);
+    match certificate
+        .as_ref()
+        .map_err(ToString::to_string)
+        .and_then(|path| instructions(&site, &environment, path))
+    {
+        Ok(text) => print(&text),
+        Err(reason) => tell(&format!("error: {reason}")),
+    }
+    let signal = signals.next().await;
+    site.close().await;
+    if let Ok(path) = certificate {
+        // It is in the folder for temporary files: what cannot be removed now is removed with that.
+        drop(std::fs::remove_file(path));
+    }
+    tell(&format!("{signal}: the lab is down"));
+    ExitCode::Passed
+}
+
+/// Writes the lab's root certificate where curl can read it.
+fn write_certificate(site: &Site) -> std::io::Result<PathBuf> {
+    let pem = site
+        .lab()
+        .map(|lab| lab.ca_pem().to_owned())
+        .unwrap_or_default();
+    let path = std::env::temp_dir().join(format!("blackstart-lab-{}.pem", std::process::id()));
+    std::fs::write(&path, pem)?;
+    Ok(path)
+}
+
+fn instructions(
+    site: &Site,
+    environment: &Environment,
+    certificate: &std::path::Path,
+) -> Result<String, String> {
+    let lab = site.lab().ok_or("the environment is no lab")?;
+    let url: reqwest::Url = environment
+        .service
+        .url
+        .parse()
+        .map_err(|error| format!("{error}"))?;
+    let host = url.host_str().ok_or("the URL has no host")?;
+    let logical = url.port_or_known_default().ok_or("the URL has no port")?;
+    let port = lab
+        .port(logical)
+        .ok_or_else(|| format!("nothing in the stack listens on port {logical}"))?;
+    let (admin, token) = lab.admin();
+    let (authority, resolver) = (lab.authority(), lab.resolver());
+    let dig = |server: std::net::SocketAddr, more: &str| {
+        format!("dig @{} -p {} {host} {more}", server.ip(), server.port())
+    };
+    let ask = dig(resolver, "+short");
+    let trust = if url.scheme() == "https" {
+        format!("--cacert {} ", certificate.display())
+    } else {
+        String::new()
+    };
+    let mut text = format!(
+        "lab of {}, at {} times the wall's clock\n\n\
+         what the authority answers, and what users get from their resolver\n  {}\n  {}\n\n\
+         the service as users reach it\n  \
+         curl -i {trust}--connect-to {host}:{logical}:$({ask} | tail -1):{port} {url}\n\n\
+         the control plane: read, break, put back\n",
+        environment.name,
+        site.speed(),
+        dig(authority, "+norecurse"),
+        ask,
+    );
+    let api = format!("http://{admin}/v1");
+    let bearer = format!("-H 'Authorization: Bearer {token}'");
+    for line in [
+        format!("curl -s {bearer} {api}/resources"),
+        format!("curl -s {bearer} {api}/workload/web"),
+        format!("curl -s {bearer} -X PATCH -d '{{\"replicas\": 0}}' {api}/workload/web"),
+        format!("curl -s {bearer} -X PATCH -d '{{\"replicas\": 2}}' {api}/workload/web"),
+    ] {
+        text.push_str("  ");
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push_str("\nCtrl-C takes it down\n");
+    Ok(text)
+}

@@ -1,0 +1,131 @@
+//! The command line: the only module that knows clap, the process's streams and its signals.
+
+mod arguments;
+mod files;
+mod lab;
+mod run;
+mod signals;
+
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, Write},
+};
+
+use arguments::{Cli, Command, LabCommand, Look, When};
+use clap::Parser;
+
+use crate::{
+    exit_code::ExitCode,
+    report::{ColorChoice, Style, color_choice},
+    source::Coloring,
+};
+
+/// What the commands write to, and how it should look.
+#[derive(Debug, Clone, Copy)]
+struct Terminal {
+    stdout: Style,
+    stderr: Style,
+    quiet: bool,
+    stderr_is_terminal: bool,
+}
+
+impl Terminal {
+    fn new(look: &Look) -> Self {
+        let flag = match look.color {
+            When::Auto => None,
+            When::Always => Some(ColorChoice::Always),
+            When::Never => Some(ColorChoice::Never),
+        };
+        let stderr_is_terminal = std::io::stderr().is_terminal();
+        let width = variable("COLUMNS")
+            .and_then(|columns| columns.parse().ok())
+            .unwrap_or(100);
+        let style = |is_terminal| Style {
+            color: color_choice(flag, is_terminal, variable),
+            ascii: look.ascii,
+            width,
+        };
+        Self {
+            stdout: style(std::io::stdout().is_terminal()),
+            stderr: style(stderr_is_terminal),
+            quiet: look.quiet,
+            stderr_is_terminal,
+        }
+    }
+
+    fn coloring(style: Style) -> Coloring {
+        if style.color {
+            Coloring::Ansi
+        } else {
+            Coloring::Plain
+        }
+    }
+}
+
+/// Writes a result to stdout. A reader that has gone away (a pager, `head`) is no error of ours.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    drop(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    );
+}
+
+/// Writes a line to stderr, where everything goes that is not the result.
+fn tell(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    drop(writeln!(stderr, "{text}"));
+}
+
+/// Tells an error with everything that caused it.
+fn tell_error(error: &dyn std::error::Error) {
+    let mut text = format!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    tell(&text);
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Runs the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    run_with(std::env::args_os())
+}
+
+fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; everything else is a mistake in the command line.
+            drop(error.print());
+            return if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Passed
+            };
+        }
+    };
+    let terminal = Terminal::new(&cli.look);
+    match cli.command {
+        Command::Run(arguments) => run::run(&arguments, terminal),
+        Command::Check(arguments) => files::check(&arguments, terminal),
+        Command::Plan(arguments) => files::plan(&arguments, terminal),
+        Command::List(arguments) => files::list(&arguments, terminal),
+        Command::Report(arguments) => run::report(&arguments, terminal),
+        Command::Explain { topic } => files::explain(topic.as_deref()),
+        Command::Schema { of } => files::schema(of),
+        Command::Lab(LabCommand::Up { environment, speed }) => {
+            lab::up(&environment, speed, terminal)
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The plan: everything a drill will do, worked out beforehand. Touches nothing.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    drill::{After, Drill, Expect, Hold, duration_words},
+    environment::{Connection, Environment, Probe},
+    probe::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit},
+    provider::{ProviderError, lab},
+    timeline::{FaultPlanned, ProbeKind, ProbeStarted},
+};
+
+/// A stable run needs at least so many good samples in a row (measurement D4).
+pub const STABLE_SAMPLES: u32 = 5;
+/// A steady state needs at least so many good samples: they are also what the healthy latency is measured by.
+pub const STEADY_SAMPLES: u32 = 20;
+/// How long users may take to return after the revert where no expectation says so.
+const FAILBACK_LIMIT: Duration = Duration::from_mins(5);
+/// How long to hold where nothing in the drill sets a limit.
+const HOLD_LIMIT: Duration = Duration::from_mins(5);
+
+/// A drill in its environment, ready to be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The drill.
+    pub drill: Arc<Drill>,
+    /// The environment.
+    pub environment: Arc<Environment>,
+    /// How many times as fast as the wall's clock the architecture's time will run.
+    pub speed: f64,
+    /// The faults by number, in the order of the file.
+    pub faults: Vec<PlannedFault>,
+    /// The probes.
+    pub probes: Vec<PlannedProbe>,
+    /// How long each phase takes at most, in the architecture's time.
+    pub limits: Limits,
+}
+
+/// A fault that will be injected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedFault {
+    /// What the timeline will say of it.
+    pub facts: FaultPlanned,
+    /// The binding and what of it is touched: `lab workload/web`.
+    pub touches: String,
+    /// What reverting does, in words.
+    pub revert: String,
+    /// The step of the drill it belongs to.
+    pub step: usize,
+}
+
+/// A probe that will look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedProbe {
+    /// What the timeline will say of it.
+    pub facts: ProbeStarted,
+    /// The half width of the bounds it leaves on a duration, without the latency of the service.
+    pub resolution: Duration,
+}
+
+/// How long the phases take at most, in the architecture's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long the steady state is watched.
+    pub steady_state: Duration,
+    /// How long `after: recovered` is waited for.
+    pub recovered: Duration,
+    /// How long the faults stay after the last was acknowledged.
+    pub hold: Duration,
+    /// How long users may take to return.
+    pub failback: Duration,
+    /// How long a run of good samples must be to count as stable.
+    pub stable: Duration,
+}
+
+/// A plan cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A fault cannot be carried out.
+    #[error("{file}:{line}: fault {number} cannot be carried out")]
+    Fault {
+        /// The drill's file.
+        file: String,
+        /// The line.
+        line: u32,
+        /// The fault's number, from 1.
+        number: usize,
+        /// Why.
+        #[source]
+        source: ProviderError,
+    },
+    /// The environment has no probe that looks at the service as users do.
+    #[error(
+        "{environment}: no probe sends the `read` request on new connections, so nothing would see what users see"
+    )]
+    NoUserProbe {
+        /// The environment's name.
+        environment: String,
+    },
+}
+
+/// Works out what a drill will do in its environment, at the environment's speed or another.
+///
+/// # Errors
+/// If a fault cannot be carried out there, or nobody would see what users see.
+pub fn plan(
+    drill: Arc<Drill>,
+    environment: Arc<Environment>,
+    speed: Option<f64>,
+) -> Result<Plan, PlanError> {
+    let speed = speed.unwrap_or(environment.speed);
+    let Some(user) = environment.user_probe() else {
+        return Err(PlanError::NoUserProbe {
+            environment: environment.name.clone(),
+        });
+    };
+    let mut faults = Vec::new();
+    for (step, fault) in drill
+        .faults
+        .iter()
+        .enumerate()
+        .flat_map(|(step, entry)| entry.faults.iter().map(move |fault| (step, fault)))
+    {
+        let change =
+            lab::change(&environment, &fault.value).map_err(|source| PlanError::Fault {
+                file: drill.file.display().to_string(),
+                line: fault.at.line,
+                number: faults.len() + 1,
+                source,
+            })?;
+        faults.push(PlannedFault {
+            facts: FaultPlanned {
+                kind: fault.value.kind().to_owned(),
+                target: fault.value.target().to_owned(),
+                describe: change.describe(),
+                line: fault.at.line,
+            },
+            touches: format!("lab {}", change.resource),
+            revert: change.describe_revert(),
+            step,
+        });
+    }
+    let limits = limits(&drill, user.every, speed);
+    let probes = environment
+        .probes
+        .iter()
+        .map(|probe| planned_probe(&probe.value, &environment, speed))
+        .collect();
+    Ok(Plan {
+        drill,
+        environment,
+        speed,
+        faults,
+        probes,
+        limits,
+    })
+}
+
+fn planned_probe(probe: &Probe, environment: &Environment, speed: f64) -> PlannedProbe {
+    let real = |limit, floor| real_limit(limit, speed, floor).mul_f64(speed);
+    let facts = match probe {
+        Probe::Http(probe) => ProbeStarted {
+            name: probe.name.clone(),
+            kind: ProbeKind::Http {
+                request: probe.request.clone(),
+                writes: environment
+                    .service
+                    .requests
+                    .get(&probe.request)
+                    .is_some_and(|request| request.writes),
+                connection: probe.connection,
+                standby: probe.standby.clone(),
+            },
+            every: probe.every,
+            timeout: real(probe.timeout, TIMEOUT_FLOOR),
+            good_within: real(probe.good_within, GOOD_WITHIN_FLOOR),
+        },
+        Probe::Dns(probe) => {
+            let timeout = real(probe.timeout, TIMEOUT_FLOOR);
+            ProbeStarted {
+                name: probe.name.clone(),
+                kind: ProbeKind::Dns {
+                    view: probe.view,
+                    server: probe.server.clone(),
+                },
+                every: probe.every,
+                timeout,
+                good_within: timeout,
+            }
+        }
+    };
+    PlannedProbe {
+        resolution: facts.every,
+        facts,
+    }
+}
+
+fn limits(drill: &Drill, every: Duration, speed: f64) -> Limits {
+    // A stable run is five samples and five seconds at least, or ten samples where they are rare (measurement D4).
+    let stable = (every * 10).max(Duration::from_secs(5));
+    let longest = drill
+        .expect
+        .iter()
+        .filter_map(|expectation| expectation.value.limit_while_held())
+        .max();
+    // A sample that times out is known late: what the limit still has to show may be under way when it passes.
+    let late = real_limit(Duration::ZERO, speed, TIMEOUT_FLOOR).mul_f64(speed);
+    let recovered = longest.unwrap_or(HOLD_LIMIT) + stable + late;
+    let failback = drill
+        .expect
+        .iter()
+        .find_map(|expectation| match &expectation.value {
+            Expect::Failback { within, .. } => Some(*within),
+            _ => None,
+        });
+    Limits {
+        steady_state: drill.steady_state.r#for.max(every * STEADY_SAMPLES),
+        recovered,
+        hold: match drill.hold {
+            Hold::For(duration) => duration,
+            Hold::UntilStable => recovered,
+        },
+        failback: failback.unwrap_or(FAILBACK_LIMIT) + stable + late,
+        stable,
+    }
+}
+
+impl Plan {
+    /// The longest the drill takes, in the architecture's time.
+    pub fn longest(&self) -> Duration {
+        let steps: Duration = self
+            .drill
+            .faults
+            .iter()
+            .map(|step| match step.after {
+                After::Immediately => Duration::ZERO,
+                After::Delay(delay) => delay,
+                After::Recovered => self.limits.recovered,
+            })
+            .sum();
+        self.limits.steady_state + steps + self.limits.hold + self.limits.failback
+    }
+
+    /// What a duration of the architecture takes on the wall's clock.
+    pub fn real(&self, duration: Duration) -> Duration {
+        duration.div_f64(self.speed)
+    }
+
+    /// The probes that watch a standby, each with the tier it reaches while all is well.
+    pub fn standbys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.probes
+            .iter()
+            .filter_map(|probe| match &probe.facts.kind {
+                ProbeKind::Http {
+                    standby: Some(tier),
+                    ..
+                } => Some((probe.facts.name.as_str(), tier.as_str())),
+                ProbeKind::Http { standby: None, .. } | ProbeKind::Dns { .. } => None,
+            })
+    }
+
+    /// The name of the users' own probe.
+    pub fn user_probe(&self) -> &str {
+        self.environment
+            .user_probe()
+            .map_or("", |probe| &probe.name)
+    }
+}
+
+impl fmt::Display for Plan {
+    /// The plan as a page for the person who has to approve it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (drill, words) = (&self.drill, duration_words);
+        let home = drill.steady_state.served_by.as_ref().or(self
+            .environment
+            .tiers
+            .first()
+            .map(|tier| &tier.name));
+        writeln!(
+            f,
+            "PLAN  {}  in {}\n      {}\n",
+            drill.name, self.environment.name, drill.about
+        )?;
+        writeln!(f, " steady state")?;
+        let (watched, home) = (
+            words(self.limits.steady_state),
+            home.map_or("anybody", String::as_str),
+        );
+        writeln!(
+            f,
+            "   good for {watched}, served by {home}; otherwise nothing is injected\n"
+        )?;
+        writeln!(f, " faults, in this order")?;
+        for (number, fault) in self.faults.iter().enumerate() {
+            let when = match drill.faults[fault.step].after {
+                After::Immediately => String::new(),
+                After::Delay(delay) => format!(", {} after the one before", words(delay)),
+                After::Recovered => ", when users have recovered".to_owned(),
+            };
+            writeln!(
+                f,
+                "   {}. {} {}{when}",
+                number + 1,
+                fault.facts.kind,
+                fault.facts.target
+            )?;
+            writeln!(
+                f,
+                "      touches {}: {}",
+                fault.touches, fault.facts.describe
+            )?;
+            writeln!(f, "      revert  {}", fault.revert)?;
+        }
+        match drill.hold {
+            Hold::For(duration) => writeln!(
+                f,
+                "\n hold {}, then revert the last fault first",
+                words(duration)
+            )?,
+            Hold::UntilStable => {
+                let most = words(self.limits.hold);
+                writeln!(
+                    f,
+                    "\n hold until users are served again, at most {most}, then revert the last fault first"
+                )?;
+            }
+        }
+        writeln!(f, "\n probes")?;
+        for PlannedProbe { facts, resolution } in &self.probes {
+            let how = match &facts.kind {
+                ProbeKind::Http {
+                    connection: Connection::New,
+                    ..
+                } => "new connections",
+                ProbeKind::Http {
+                    connection: Connection::KeepAlive,
+                    ..
+                } => "kept connections",
+                ProbeKind::Dns { .. } => "one question each",
+            };
+            let (every, within, resolution) = (
+                words(facts.every),
+                words(facts.good_within),
+                words(*resolution),
+            );
+            writeln!(
+                f,
+                "   {:<12} every {every:<6} {how:<18} good within {within:<6} times to +-{resolution}",
+                facts.name
+            )?;
+        }
+        writeln!(f, "\n expectations")?;
+        for expectation in &drill.expect {
+            writeln!(
+                f,
+                "   line {:<4} {}",
+                expectation.at.line,
+                expectation.value.words()
+            )?;
+        }
+        let longest = self.longest();
+        write!(f, "\n takes at most {}", words(longest))?;
+        if (self.speed - 1.0).abs() > f64::EPSILON {
+            write!(
+                f,
+                ", which is {:.0} s at speed {}",
+                self.real(longest).as_secs_f64(),
+                self.speed
+            )?;
+        }
+        writeln!(f)
+    }
+}

@@ -1,0 +1,132 @@
+//! The control probe: a connection to an echo of our own. When that fails, the prober is ill and its samples say nothing.
+
+use std::{
+    collections::VecDeque,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long the echo may take: hundreds of times what it takes on a healthy machine.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How many failures are remembered. They are only asked for within the time-out of a sample.
+const REMEMBERED: usize = 256;
+
+/// What the control probe found.
+#[derive(Debug, Clone, Default)]
+pub struct Control {
+    failures: Arc<Mutex<VecDeque<(Instant, Instant)>>>,
+}
+
+impl Control {
+    /// Starts the echo and the probe, which looks once in `every` until it is cancelled.
+    ///
+    /// # Errors
+    /// If the echo cannot listen on loopback.
+    pub async fn start(every: Duration, cancel: CancellationToken) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let control = Self::default();
+        tokio::spawn(cancel.clone().run_until_cancelled_owned(echo(listener)));
+        let watching = control.clone();
+        tokio::spawn(cancel.run_until_cancelled_owned(async move {
+            let mut ticks = tokio::time::interval(every);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            loop {
+                ticks.tick().await;
+                let start = Instant::now();
+                if !matches!(
+                    tokio::time::timeout(PATIENCE, ask(address)).await,
+                    Ok(Ok(()))
+                ) {
+                    watching.failed(start, Instant::now());
+                }
+            }
+        }));
+        Ok(control)
+    }
+
+    fn failed(&self, start: Instant, end: Instant) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() == REMEMBERED {
+            failures.pop_front();
+        }
+        failures.push_back((start, end));
+    }
+
+    /// Whether the control probe failed at any time between the two.
+    pub fn failed_between(&self, start: Instant, end: Instant) -> bool {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures
+            .iter()
+            .any(|&(from, to)| from <= end && start <= to)
+    }
+}
+
+async fn echo(listener: TcpListener) {
+    loop {
+        if let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut byte = [0];
+                if stream.read_exact(&mut byte).await.is_ok() {
+                    // The client hears of a failure as well as we do.
+                    drop(stream.write_all(&byte).await);
+                }
+            });
+        } else {
+            // Out of file handles: the control probe reports it, and trying again at once would only burn the processor.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn ask(address: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(&[1]).await?;
+    stream.read_exact(&mut [0]).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_healthy_machine_has_no_control_failures() {
+        let cancel = CancellationToken::new();
+        let start = Instant::now();
+        let control = Control::start(Duration::from_millis(5), cancel.clone())
+            .await
+            .unwrap();
+        ask_until_ticked().await;
+        cancel.cancel();
+        assert!(!control.failed_between(start, Instant::now()));
+    }
+
+    async fn ask_until_ticked() {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        for _ in 0..5 {
+            ticks.tick().await;
+        }
+    }
+
+    #[test]
+    fn a_failure_counts_for_every_sample_that_was_under_way_at_the_time() {
+        let control = Control::default();
+        let zero = Instant::now();
+        let at = |milliseconds| zero + Duration::from_millis(milliseconds);
+        control.failed(at(100), at(200));
+        assert!(control.failed_between(at(50), at(100)));
+        assert!(control.failed_between(at(150), at(160)));
+        assert!(control.failed_between(at(200), at(900)));
+        assert!(!control.failed_between(at(0), at(99)));
+        assert!(!control.failed_between(at(201), at(300)));
+    }
+}

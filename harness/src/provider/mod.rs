@@ -1,0 +1,123 @@
+//! Reaching targets: what a fault does where, and how it is undone.
+//!
+//! A [`Fault`] is described, captured, injected, verified, reverted and verified again by the runner, in that order; a binding
+//! only says how. Nothing here decides when.
+
+pub mod lab;
+pub mod site;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{drill, environment::Environment, probe::BoxFuture};
+
+/// What restores a target, as it is written to disk before anything is touched. Holds no secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The target's name in the environment.
+    pub target: String,
+    /// The binding that can read `state`.
+    pub binding: String,
+    /// What restoring will do, in words a person could follow by hand.
+    pub words: String,
+    /// The captured state, in the binding's own terms.
+    pub state: serde_json::Value,
+}
+
+/// A disturbance of one target that can be undone.
+pub trait Fault: fmt::Debug + Send + Sync {
+    /// What this will do, in words a person can approve beforehand.
+    fn describe(&self) -> String;
+    /// Reads the state that [`Fault::revert`] will restore. Changes nothing.
+    fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>>;
+    /// Breaks the target. May fail half-way; a revert must still work.
+    fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>>;
+    /// Reads back whether the fault is in place.
+    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>>;
+    /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds.
+    fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>>;
+    /// Reads back whether the target is as it was captured.
+    fn is_restored<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>>;
+}
+
+/// What an independent read found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// What was expected.
+    AsExpected,
+    /// Something else, in words.
+    Otherwise(String),
+}
+
+/// The health of a target as its own system sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Its opinion.
+    pub healthy: bool,
+    /// The opinion in words.
+    pub detail: String,
+}
+
+/// Something that can carry out faults on its targets.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Turns a fault of a drill into one that can be carried out. Changes nothing.
+    fn resolve(
+        &self,
+        environment: &Environment,
+        fault: &drill::Fault,
+    ) -> Result<Box<dyn Fault>, ProviderError>;
+    /// Reads what the system itself thinks of a target.
+    fn health<'a>(
+        &'a self,
+        environment: &'a Environment,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<Health, ProviderError>>;
+}
+
+/// A target could not be reached, read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The environment has no target of this name.
+    #[error("the environment has no target `{target}`")]
+    UnknownTarget {
+        /// The name.
+        target: String,
+    },
+    /// The binding cannot do this to this kind of thing.
+    #[error("`{fault}` cannot be done to {resource}: it can {can}")]
+    Unsupported {
+        /// The fault's kind.
+        fault: String,
+        /// The thing, with its kind.
+        resource: String,
+        /// What can be done to it.
+        can: String,
+    },
+    /// The control plane could not be asked.
+    #[error("{what}: the control plane did not answer: {source}")]
+    Unreachable {
+        /// What was to be done.
+        what: String,
+        /// Why it failed.
+        source: reqwest::Error,
+    },
+    /// The control plane said no.
+    #[error("{what}: the control plane answered {status}: {message}")]
+    Refused {
+        /// What was to be done.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+    /// What was captured cannot be read.
+    #[error("the captured state of `{target}` cannot be read: {reason}")]
+    BadUndo {
+        /// The target's name.
+        target: String,
+        /// Why.
+        reason: String,
+    },
+}

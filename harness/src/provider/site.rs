@@ -1,0 +1,358 @@
+//! The place where a drill runs: its bindings opened, and what probes need to look at it.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use blackstart_lab::{
+    Lab, LabError, Options as LabOptions,
+    control::{Resource, ResourceKind},
+};
+use rustls::pki_types::ServerName;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+
+use super::{Provider, lab::LabProvider};
+use crate::{
+    drill::{Drill, Expect},
+    environment::{self, DnsView, Environment, Probe as ProbeSetup, Tier},
+    probe::{
+        GOOD_WITHIN_FLOOR, Probe, Recognition, TIMEOUT_FLOOR,
+        cached::CachedProbe,
+        dns::{DnsProbe, fully_qualified},
+        http::{HttpProbe, Kept, Resolution, TlsSetupError, tls_connector},
+        real_limit,
+    },
+};
+
+/// How long a lab may take, in real time, from its start until it is healthy.
+const LAB_START_LIMIT: Duration = Duration::from_secs(20);
+
+/// An environment that is there: bindings opened, probes can be made.
+#[derive(Debug)]
+pub struct Site {
+    environment: Arc<Environment>,
+    speed: f64,
+    provider: Arc<dyn Provider>,
+    lab: Option<Lab>,
+    servers: BTreeMap<&'static str, SocketAddr>,
+}
+
+/// A probe that was set up, with its real-time limits.
+pub struct PreparedProbe {
+    /// The probe.
+    pub probe: Arc<dyn Probe>,
+    /// From one sample to the next, in real time.
+    pub every: Duration,
+    /// How long a sample may take, in real time.
+    pub timeout: Duration,
+    /// How long a good answer may take, in real time.
+    pub good_within: Duration,
+}
+
+impl std::fmt::Debug for PreparedProbe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedProbe")
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The environment could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The lab did not start.
+    #[error("the lab could not be started")]
+    Lab(#[from] LabError),
+    /// The lab started and is not well.
+    #[error("the lab was not healthy {after:?} after its start: {what}")]
+    LabNotHealthy {
+        /// How long was waited.
+        after: Duration,
+        /// What is not healthy.
+        what: String,
+    },
+    /// The client of a control plane could not be set up.
+    #[error("the client of the lab's admin API could not be set up")]
+    Client(#[source] reqwest::Error),
+    /// No target and no stack: nothing to run in.
+    #[error("the environment `{0}` has no stack: nothing says where it runs")]
+    NoStack(String),
+    /// A probe cannot be set up.
+    #[error("the probe `{probe}` cannot be set up: {reason}")]
+    Probe {
+        /// The probe's name.
+        probe: String,
+        /// Why.
+        reason: String,
+    },
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+}
+
+impl Site {
+    /// Opens an environment. A lab is started and waited for until it is healthy.
+    ///
+    /// # Errors
+    /// If a binding cannot be opened. What was started is taken down again.
+    pub async fn open(
+        environment: Arc<Environment>,
+        speed: f64,
+        seed: u64,
+    ) -> Result<Self, SiteError> {
+        let Some(stack) = &environment.stack else {
+            return Err(SiteError::NoStack(environment.name.clone()));
+        };
+        let lab = Lab::start(stack, &LabOptions { speed, seed }).await?;
+        let (admin, token) = lab.admin();
+        let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
+        let servers =
+            BTreeMap::from([("authority", lab.authority()), ("resolver", lab.resolver())]);
+        let site = Self {
+            environment,
+            speed,
+            provider: Arc::new(provider),
+            lab: Some(lab),
+            servers,
+        };
+        site.wait_until_healthy().await?;
+        Ok(site)
+    }
+
+    /// What carries faults out.
+    pub fn provider(&self) -> &Arc<dyn Provider> {
+        &self.provider
+    }
+
+    /// The environment that was opened.
+    pub fn environment(&self) -> &Arc<Environment> {
+        &self.environment
+    }
+
+    /// The lab, if the environment is one.
+    pub fn lab(&self) -> Option<&Lab> {
+        self.lab.as_ref()
+    }
+
+    /// How many times as fast as the wall's clock its time runs.
+    pub fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// Takes down what was started.
+    pub async fn close(self) {
+        if let Some(lab) = self.lab {
+            lab.shut_down().await;
+        }
+    }
+
+    /// A lab that has just been started still has to look at its own targets once.
+    async fn wait_until_healthy(&self) -> Result<(), SiteError> {
+        let (Some(lab), Some(stack)) = (&self.lab, &self.environment.stack) else {
+            return Ok(());
+        };
+        let balancers = stack
+            .load_balancers
+            .keys()
+            .map(|name| Resource::new(ResourceKind::LoadBalancer, name));
+        let checks = stack
+            .health_checks
+            .keys()
+            .map(|name| Resource::new(ResourceKind::HealthCheck, name));
+        let deadline = Instant::now() + LAB_START_LIMIT;
+        for resource in balancers.chain(checks) {
+            loop {
+                let state = lab.control(&resource);
+                if state
+                    .as_ref()
+                    .is_ok_and(|state| state.healthy != Some(false))
+                {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    // An environment that is ill by design is for the steady state to find; a lab that cannot be read is ours.
+                    if state.is_ok() {
+                        return Ok(());
+                    }
+                    return Err(SiteError::LabNotHealthy {
+                        after: LAB_START_LIMIT,
+                        what: resource.to_string(),
+                    });
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a probe up. The drill says what else is to be recorded of its answers.
+    ///
+    /// # Errors
+    /// If the probe's server or host cannot be used.
+    pub fn prepare(
+        &self,
+        setup: &ProbeSetup,
+        drill: &Drill,
+        run: &str,
+    ) -> Result<PreparedProbe, SiteError> {
+        let wrong = |reason: String| SiteError::Probe {
+            probe: setup.name().to_owned(),
+            reason,
+        };
+        let tiers: Arc<[Tier]> = self.environment.tiers.clone().into();
+        let recognition = Recognition::new(tiers);
+        match setup {
+            ProbeSetup::Dns(setup) => {
+                let server = self.server(&setup.server).map_err(wrong)?;
+                let name = fully_qualified(&setup.query).map_err(wrong)?;
+                let timeout = real_limit(setup.timeout, self.speed, TIMEOUT_FLOOR);
+                let probe: Arc<dyn Probe> = match setup.view {
+                    DnsView::Cached => Arc::new(
+                        CachedProbe::new(server, name, timeout, self.speed, recognition)
+                            .map_err(|error| wrong(error.to_string()))?,
+                    ),
+                    view @ (DnsView::Authority | DnsView::Recursive) => Arc::new(DnsProbe {
+                        server,
+                        name,
+                        recursive: view == DnsView::Recursive,
+                        timeout,
+                        recognition,
+                    }),
+                };
+                Ok(PreparedProbe {
+                    probe,
+                    every: setup.every.div_f64(self.speed),
+                    timeout,
+                    good_within: timeout,
+                })
+            }
+            ProbeSetup::Http(setup) => {
+                let probe = self.prepare_http(setup, recognition, drill, run)?;
+                Ok(PreparedProbe {
+                    every: setup.every.div_f64(self.speed),
+                    timeout: probe.timeout,
+                    good_within: real_limit(setup.good_within, self.speed, GOOD_WITHIN_FLOOR),
+                    probe: Arc::new(probe),
+                })
+            }
+        }
+    }
+
+    fn prepare_http(
+        &self,
+        setup: &environment::HttpProbe,
+        recognition: Recognition,
+        drill: &Drill,
+        run: &str,
+    ) -> Result<HttpProbe, SiteError> {
+        let wrong = |reason: String| SiteError::Probe {
+            probe: setup.name.clone(),
+            reason,
+        };
+        let url: reqwest::Url = self
+            .environment
+            .service
+            .url
+            .parse()
+            .map_err(|error| wrong(format!("{error}")))?;
+        let request = self
+            .environment
+            .service
+            .requests
+            .get(&setup.request)
+            .ok_or_else(|| wrong(format!("no request `{}`", setup.request)))?;
+        let host = setup
+            .host
+            .as_deref()
+            .or_else(|| url.host_str())
+            .ok_or_else(|| wrong("the URL has no host".into()))?;
+        let logical_port = url
+            .port_or_known_default()
+            .ok_or_else(|| wrong("the URL has no port".into()))?;
+        let port = match &self.lab {
+            Some(lab) => lab.port(logical_port).ok_or_else(|| {
+                wrong(format!(
+                    "nothing in the stack listens on port {logical_port}"
+                ))
+            })?,
+            None => logical_port,
+        };
+        let resolution = match host.parse::<IpAddr>() {
+            Ok(address) => Resolution::Address(address),
+            Err(_) => Resolution::Ask(
+                self.server("resolver").map_err(wrong)?,
+                fully_qualified(host).map_err(wrong)?,
+            ),
+        };
+        let tls = if url.scheme() == "https" {
+            Some((self.tls()?, server_name(host).map_err(wrong)?))
+        } else {
+            None
+        };
+        let (headers, texts) = wanted(drill, &recognition);
+        Ok(HttpProbe {
+            resolution,
+            port,
+            tls,
+            host: url
+                .port()
+                .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            request: request.clone(),
+            run: run.to_owned(),
+            timeout: real_limit(setup.timeout, self.speed, TIMEOUT_FLOOR),
+            connection: setup.connection,
+            recognition,
+            headers,
+            texts,
+            kept: Kept::default(),
+        })
+    }
+
+    fn tls(&self) -> Result<TlsConnector, TlsSetupError> {
+        tls_connector(self.lab.as_ref().map(Lab::ca_pem))
+    }
+
+    /// Finds a name server: one of the lab's by its role, or an address.
+    fn server(&self, server: &str) -> Result<SocketAddr, String> {
+        if let Some(address) = self.servers.get(server) {
+            return Ok(*address);
+        }
+        server
+            .parse::<SocketAddr>()
+            .or_else(|_| {
+                server
+                    .parse::<IpAddr>()
+                    .map(|address| SocketAddr::new(address, 53))
+            })
+            .map_err(|_| format!("`{server}` is neither `authority`, `resolver` nor an address"))
+    }
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|error| format!("`{host}` cannot be in a certificate: {error}"))
+}
+
+/// The headers and texts that somebody will ask for: tiers, and expectations of the drill.
+fn wanted(drill: &Drill, recognition: &Recognition) -> (Vec<String>, Vec<String>) {
+    let mut headers: Vec<String> = recognition
+        .header_names()
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let mut texts = Vec::new();
+    for expectation in &drill.expect {
+        if let Expect::Header { name, .. } = &expectation.value {
+            headers.push(name.to_ascii_lowercase());
+        }
+        if let Expect::Body { contains, .. } = &expectation.value {
+            texts.push(contains.clone());
+        }
+    }
+    headers.sort();
+    headers.dedup();
+    (headers, texts)
+}

@@ -1,0 +1,90 @@
+//! A report put together from what was recorded and what follows from it.
+
+use std::path::Path;
+
+use super::{
+    DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Report, RunFacts, Tool, hostile,
+};
+use crate::{drill::Drill, environment::Environment, timeline::RunStarted, verdict::Judgement};
+
+impl Report {
+    /// Puts a report together. Everything in it is from the files of the run, so it is the same whenever it is built.
+    pub fn new(
+        started: &RunStarted,
+        drill: &Drill,
+        environment: &Environment,
+        judgement: Judgement,
+        folder: &Path,
+    ) -> Self {
+        Self {
+            format_version: FORMAT_VERSION.to_owned(),
+            tool: Tool {
+                name: "blackstart".to_owned(),
+                version: started.tool_version.clone(),
+            },
+            run: RunFacts {
+                id: started.run_id.clone(),
+                started_at: started.started_at.clone(),
+                real_duration_s: judgement.length_s / started.speed,
+                command: started.command.clone(),
+                host: started.host.clone(),
+                seed: started.seed,
+                folder: folder.display().to_string(),
+            },
+            drill: DrillFacts {
+                name: drill.name.clone(),
+                about: drill.about.clone(),
+                file: drill.file.display().to_string(),
+                tags: drill.tags.clone(),
+            },
+            environment: EnvironmentFacts {
+                name: environment.name.clone(),
+                about: environment.about.clone(),
+                speed: started.speed,
+                tiers: environment
+                    .tiers
+                    .iter()
+                    .map(|tier| (tier.name.clone(), tier.about.clone()))
+                    .collect(),
+            },
+            measurement: measurement(started, environment, &judgement),
+            judgement,
+        }
+    }
+}
+
+impl Report {
+    /// Where the person stands who has to restore a target by hand.
+    pub(super) fn what_restores(&self) -> String {
+        let folder = hostile::harmless(&self.run.folder);
+        format!("what restores it, in words too: {folder}/undo.ndjson")
+    }
+}
+
+fn measurement(
+    started: &RunStarted,
+    environment: &Environment,
+    judgement: &Judgement,
+) -> Measurement {
+    let name = environment
+        .user_probe()
+        .map_or("", |probe| probe.name.as_str());
+    let user = started.probes.iter().find(|probe| probe.name == name);
+    let lane = judgement.lanes.iter().find(|lane| lane.probe == name);
+    let every_s = user.map_or(0.0, |probe| probe.every.as_secs_f64());
+    Measurement {
+        probe: name.to_owned(),
+        every_s,
+        good_within_s: user.map_or(0.0, |probe| probe.good_within.as_secs_f64()),
+        timeout_s: user.map_or(0.0, |probe| probe.timeout.as_secs_f64()),
+        // A duration lies between two edges, each known to one interval and one healthy latency (measurement D3).
+        resolution_s: every_s + lane.map_or(0.0, |lane| lane.healthy_bound_s),
+        samples: judgement.lanes.iter().map(|lane| lane.samples).sum(),
+        void: judgement
+            .lanes
+            .iter()
+            .flat_map(|lane| lane.void.values())
+            .sum(),
+        late_p99_s: lane.map_or(0.0, |lane| lane.late_p99_s),
+    }
+}

@@ -1,0 +1,158 @@
+//! The report as JSON.
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::{
+    Serializer,
+    ser::{Formatter, PrettyFormatter},
+};
+
+use super::{FORMAT_VERSION, Report, hostile::is_invisible};
+
+/// Several reports in one document.
+#[derive(Serialize)]
+struct Several<'a> {
+    format_version: &'static str,
+    drills: &'a [Report],
+}
+
+/// Renders one report as an object, or any other number as an object with `format_version` and the array `drills`; both end in a
+/// newline.
+///
+/// Strings are the data as it came. What is not visible in them, or would be an order to a CI server that reads along, is written as
+/// JSON's own escapes, which mean the same.
+pub fn render(reports: &[Report]) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, Visible(PrettyFormatter::new()));
+    match reports {
+        [only] => only.serialize(&mut serializer),
+        several => Several {
+            format_version: FORMAT_VERSION,
+            drills: several,
+        }
+        .serialize(&mut serializer),
+    }
+    .expect("a report has no maps with keys that are not strings, and memory takes every write");
+    bytes.push(b'\n');
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
+
+/// Pretty, with everything that cannot be seen escaped.
+struct Visible(PrettyFormatter<'static>);
+
+impl Formatter for Visible {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut copied = 0;
+        for (at, character) in fragment.char_indices() {
+            // The only thing that a CI server looks for in the middle of a line.
+            let order = fragment[at..].starts_with("##[") || fragment[at..].starts_with("##vso[");
+            if order || is_invisible(character) {
+                writer.write_all(&fragment.as_bytes()[copied..at])?;
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+                copied = at + character.len_utf8();
+            }
+        }
+        writer.write_all(&fragment.as_bytes()[copied..])
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::sample;
+
+    /// What any other writer makes of the same, read back, so that both went through the same parser of numbers.
+    fn plain<T: Serialize>(value: &T) -> Value {
+        serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn one_report_is_an_object_and_ends_in_a_newline() {
+        let report = sample::failing_rto();
+        let text = render(std::slice::from_ref(&report));
+        assert!(text.ends_with("}\n"));
+        insta::assert_snapshot!("json_of_a_failing_rto", text);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert!(value == plain(&report));
+    }
+
+    #[test]
+    fn several_reports_are_an_array_in_an_object() {
+        let reports = [sample::passing_failover(), sample::failing_rto()];
+        let value: Value = serde_json::from_str(&render(&reports)).unwrap();
+        assert_eq!(value["format_version"], FORMAT_VERSION);
+        assert!(value["drills"] == plain(&reports));
+        let none: Value = serde_json::from_str(&render(&[])).unwrap();
+        assert_eq!(none["drills"], Value::Array(Vec::new()));
+    }
+
+    #[test]
+    fn hostile_text_is_escaped_and_still_the_same_data() {
+        let report = sample::hostile(
+            "\u{1b}[2J\u{9b}m\r\n::error::x ##[error]y \u{202e}\u{200b}\u{e0041} ]]> \"\\",
+        );
+        let text = render(std::slice::from_ref(&report));
+        assert!(
+            !text
+                .chars()
+                .any(|character| character != '\n' && is_invisible(character))
+        );
+        assert!(!text.contains("##["));
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("::")));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert!(value == plain(&report));
+    }
+}

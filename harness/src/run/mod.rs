@@ -1,0 +1,71 @@
+//! Doing: the only step that changes anything. Whatever happens, everything captured is reverted and a timeline exists.
+//!
+//! [`run`] goes through the phases in order: steady state, inject, hold, revert, failback. It returns what became of the run,
+//! never an error, once the first event is on disk.
+
+mod clock;
+mod engine;
+mod observers;
+mod recorder;
+mod steady_state;
+mod stop;
+mod undo_log;
+
+use std::{io, path::PathBuf};
+
+pub use clock::Clock;
+pub use engine::run;
+pub use stop::{Stop, Stopper};
+pub use undo_log::{UndoLog, UndoRecord, UndoStep};
+
+use crate::timeline::Outcome;
+
+/// What a run is told besides its plan.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The run's name.
+    pub run_id: String,
+    /// The folder for this drill's files. It must exist.
+    pub folder: PathBuf,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+    /// The wall's clock when the run began, RFC 3339 in UTC.
+    pub started_at: String,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it went.
+    pub outcome: Outcome,
+    /// Those targets that are not verified as restored, with the reason.
+    pub left_broken: Vec<String>,
+}
+
+/// A run could not be begun. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file of the run could not be written.
+    #[error("could not write `{path}`; nothing was injected")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The timeline could not be begun.
+    #[error("could not begin the timeline; nothing was injected")]
+    Timeline(#[from] crate::timeline::io::Error),
+    /// A probe, an observer or the control probe could not be set up.
+    #[error("could not look at the service; nothing was injected")]
+    Site(#[from] crate::provider::site::SiteError),
+    /// A fault could not be resolved.
+    #[error("could not resolve a fault; nothing was injected")]
+    Fault(#[from] crate::provider::ProviderError),
+    /// The control probe could not listen.
+    #[error("could not start the control probe on loopback; nothing was injected")]
+    Control(#[source] io::Error),
+}

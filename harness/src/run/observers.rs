@@ -1,0 +1,49 @@
+//! The system's own view, read again and again and recorded when it changes.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    environment::{Environment, Observer},
+    provider::Provider,
+    timeline::Event,
+};
+
+/// Reads one observer until cancelled. A reading that fails is recorded as such, never as the last one.
+pub(super) async fn observe(
+    provider: Arc<dyn Provider>,
+    environment: Arc<Environment>,
+    observer: Observer,
+    every: Duration,
+    events: mpsc::UnboundedSender<Event>,
+    cancel: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut last = None;
+    let reading = async {
+        loop {
+            ticks.tick().await;
+            let (healthy, detail) = match provider.health(&environment, &observer.watches).await {
+                Ok(health) => (Some(health.healthy), health.detail),
+                Err(error) => (None, error.to_string()),
+            };
+            if last != Some(healthy) {
+                last = Some(healthy);
+                let detail = Some(detail).filter(|detail| !detail.is_empty());
+                let event = Event::Observed {
+                    observer: observer.name.clone(),
+                    healthy,
+                    detail,
+                };
+                if events.send(event).is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    // Cancelled or told that nobody listens: either way there is nothing left to do.
+    let _ended = cancel.run_until_cancelled(reading).await;
+}

@@ -1,0 +1,99 @@
+//! Everything that happens during a run passes through here: onto disk, to whoever looks on, and into the runner's own view.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::Clock;
+use crate::{
+    episode::Watch,
+    plan::Plan,
+    timeline::{Entry, Event, ProbeKind, file::Writer, io},
+};
+
+/// Records events as they happen.
+pub(super) struct Recorder<'a> {
+    clock: Clock,
+    writer: Writer,
+    on_event: &'a mut (dyn FnMut(&Entry) + Send),
+    watches: BTreeMap<String, Watch>,
+    broken: Option<String>,
+}
+
+impl std::fmt::Debug for Recorder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(
+        plan: &Plan,
+        clock: Clock,
+        writer: Writer,
+        on_event: &'a mut (dyn FnMut(&Entry) + Send),
+    ) -> Self {
+        let watches = plan
+            .probes
+            .iter()
+            .filter(|probe| matches!(probe.facts.kind, ProbeKind::Http { .. }))
+            .map(|probe| {
+                (
+                    probe.facts.name.clone(),
+                    Watch::new(&probe.facts, plan.speed),
+                )
+            })
+            .collect();
+        Self {
+            clock,
+            writer,
+            on_event,
+            watches,
+            broken: None,
+        }
+    }
+
+    /// Records an event. A disk that cannot take it is remembered, not returned: by then something may be broken that has to be
+    /// reverted first.
+    pub(super) fn record(&mut self, event: Event) {
+        if let Event::Sample(sample) = &event
+            && let Some(watch) = self.watches.get_mut(&sample.probe)
+        {
+            watch.push(sample);
+        }
+        let entry = Entry {
+            at: self.clock.now(),
+            event,
+        };
+        if self.broken.is_none()
+            && let Err(error) = self.writer.append(&entry)
+        {
+            self.broken = Some(describe(&error));
+        }
+        (self.on_event)(&entry);
+    }
+
+    /// Why the timeline could not be written any more, if that is so.
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// What a probe has seen.
+    pub(super) fn watch(&self, probe: &str) -> Option<&Watch> {
+        self.watches.get(probe)
+    }
+
+    /// Tells every watch that the steady state is over.
+    pub(super) fn steady_until(&mut self, at: Duration) {
+        for watch in self.watches.values_mut() {
+            watch.steady_until(at);
+        }
+    }
+}
+
+fn describe(error: &io::Error) -> String {
+    let source = std::error::Error::source(error)
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default();
+    format!("{error}{source}")
+}

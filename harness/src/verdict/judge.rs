@@ -1,0 +1,153 @@
+//! Takes the events of a run one by one and keeps what the judgement needs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Judgement,
+    record::{Fault, Observations, Probe, Record},
+};
+use crate::episode::Watch;
+use crate::{
+    drill::Drill,
+    environment::Environment,
+    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted},
+};
+
+/// Judges a run. Takes the events one by one, so that a run of any length needs the same memory, but for the number of changes that
+/// its probes saw.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    drill: &'a Drill,
+    environment: &'a Environment,
+    run: Option<RunStarted>,
+    probes: Vec<Probe>,
+    faults: BTreeMap<usize, Fault>,
+    observers: BTreeMap<String, Observations>,
+    phases: Vec<(Phase, Duration)>,
+    interrupted: Option<String>,
+    ended: Option<(Outcome, f64)>,
+    last: Duration,
+}
+
+impl<'a> Judge<'a> {
+    /// Starts to judge a run of this drill on this environment.
+    pub fn new(drill: &'a Drill, environment: &'a Environment) -> Self {
+        Self {
+            drill,
+            environment,
+            run: None,
+            probes: Vec::new(),
+            faults: BTreeMap::new(),
+            observers: BTreeMap::new(),
+            phases: Vec::new(),
+            interrupted: None,
+            ended: None,
+            last: Duration::ZERO,
+        }
+    }
+
+    /// Takes the next event, in the order of the record.
+    pub fn push(&mut self, entry: &Entry) {
+        self.last = self.last.max(entry.at);
+        match &entry.event {
+            Event::Run(run) => self.begin(run),
+            Event::Phase { phase } => self.phases.push((*phase, entry.at)),
+            Event::Sample(sample) => {
+                self.last = self.last.max(sample.end);
+                let probe = self
+                    .probes
+                    .iter_mut()
+                    .find(|probe| probe.started.name == sample.probe);
+                if let Some(probe) = probe {
+                    probe.watch.push(sample);
+                }
+            }
+            Event::Fault { id, step, detail } => {
+                let fault = self.faults.entry(*id).or_default();
+                fault.take(*step, entry.at, detail.as_deref());
+                for probe in &mut self.probes {
+                    match step {
+                        FaultStep::Issued => probe.watch.steady_until(entry.at),
+                        FaultStep::RevertIssued => probe.watch.reverted_from(entry.at),
+                        FaultStep::Captured
+                        | FaultStep::Acknowledged
+                        | FaultStep::Verified
+                        | FaultStep::InjectFailed
+                        | FaultStep::NotVerified
+                        | FaultStep::Reverted
+                        | FaultStep::Restored
+                        | FaultStep::RevertFailed => {}
+                    }
+                }
+            }
+            Event::Observed {
+                observer,
+                healthy,
+                detail,
+            } => self.observers.entry(observer.clone()).or_default().take(
+                entry.at,
+                *healthy,
+                detail.as_deref(),
+            ),
+            Event::Note { .. } => {}
+            Event::Interrupted { signal } => self.interrupted = Some(signal.clone()),
+            Event::Ended {
+                outcome,
+                clock_drift_ms,
+            } => {
+                if let Outcome::Interrupted { signal } = outcome {
+                    self.interrupted.get_or_insert_with(|| signal.clone());
+                }
+                self.ended = Some((outcome.clone(), *clock_drift_ms));
+            }
+        }
+    }
+
+    /// Judges what was taken.
+    pub fn finish(mut self) -> Judgement {
+        for probe in &mut self.probes {
+            probe.watch.finish();
+        }
+        let has_begun = self.run.is_some();
+        Record {
+            drill: self.drill,
+            environment: self.environment,
+            tiers: self.run.map(|run| run.tiers).unwrap_or_default(),
+            has_begun,
+            probes: self.probes,
+            faults: self.faults,
+            observers: self.observers,
+            phases: self.phases,
+            interrupted: self.interrupted,
+            ended: self.ended,
+            length: self.last,
+        }
+        .judge()
+    }
+
+    fn begin(&mut self, run: &RunStarted) {
+        // One run a record: a second beginning is not one.
+        if self.run.is_some() {
+            return;
+        }
+        self.probes = run
+            .probes
+            .iter()
+            .map(|probe| Probe {
+                started: probe.clone(),
+                watch: Watch::new(probe, run.speed),
+            })
+            .collect();
+        self.faults = run
+            .faults
+            .iter()
+            .cloned()
+            .map(|planned| Fault {
+                planned: Some(planned),
+                ..Fault::default()
+            })
+            .enumerate()
+            .collect();
+        self.run = Some(run.clone());
+    }
+}
