@@ -13,6 +13,7 @@ use crate::{
         course::{State, Stretch},
         span::Span,
     },
+    timeline::ProbeKind,
 };
 
 /// The named times, before they are rounded for the report.
@@ -185,18 +186,21 @@ pub(super) fn detected_by(record: &Record<'_>, name: &str) -> Option<Span> {
         let (time, _) = observations.turned_bad(issued, record.reading_interval(name))?;
         return Some(time).filter(|time| time.lo < end);
     }
-    let watch = &record.probe(name)?.watch;
-    watch
-        .disruptions()
-        .into_iter()
-        .find(|disruption| disruption.last >= issued && disruption.first < end)
-        .map(|disruption| {
-            disruption
-                .impact
-                .span
-                .widened(watch.epsilon())
-                .not_before(issued)
-        })
+    let probe = record.probe(name)?;
+    let ProbeKind::Http {
+        standby: Some(tier),
+        ..
+    } = &probe.started.kind
+    else {
+        return None;
+    };
+    // A standby is not what it should be when it fails, and when another tier answers in its place.
+    let gone = record
+        .held(probe)
+        .iter()
+        .find(|stretch| !stretch.is_tier(tier) && stretch.last >= issued)?;
+    let since = gone.from.span.widened(probe.watch.epsilon());
+    Some(since.not_before(issued))
 }
 
 /// When the last of the probes with this view switched; `None` if there are none or one did not.
