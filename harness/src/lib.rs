@@ -9,7 +9,7 @@
 //!
 //! - [`source`]: the text of the files, a tree with positions, and the problems found in it.
 //! - [`drill`] and [`environment`]: what the files say.
-//! - [`catalog`] loads drills with their environments, and [`check`] holds one against the other.
+//! - [`catalog`]: drills with their environments, held one against the other.
 //! - [`explain`] and [`schema`]: what the words in the files mean, for people and for editors.
 //! - [`timeline`]: the record of a run.
 //! - [`episode`]: what the system did, read from the samples as they come.
@@ -17,7 +17,7 @@
 //! - [`report`]: how that is shown.
 
 pub mod catalog;
-pub mod check;
+mod check;
 pub mod drill;
 pub mod environment;
 pub mod episode;

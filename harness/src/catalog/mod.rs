@@ -1,11 +1,14 @@
 //! Several drills at once, each with the environment it is written for, loaded and checked against each other.
 
-use std::{path::PathBuf, sync::Arc};
+mod find;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use crate::{
-    drill::Drill,
-    environment::Environment,
-    source::{Problems, Variables},
+    check,
+    drill::{self, Drill, DrillFile},
+    environment::{self, Environment},
+    source::{Problem, Problems, Step::Key, Variables},
 };
 
 /// What to load.
@@ -56,8 +59,108 @@ pub struct Listing {
 ///
 /// Everything that is wrong is in the problems; a drill without an error, warnings aside, has an entry.
 pub fn load(selection: &Selection, variables: Variables<'_>) -> (Catalog, Problems) {
-    let _ = (selection, variables);
-    (Catalog::default(), Problems::default())
+    let mut problems = Problems::default();
+    let mut environments = Environments::new(selection, variables);
+    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut entries = Vec::new();
+    for path in find::drill_files(&selection.paths, &mut problems) {
+        let (file, found) = drill::read(&path, variables);
+        problems.append(found);
+        let Some(file) = file else {
+            continue;
+        };
+        let unique = is_unique(&file, &mut names, &mut problems);
+        let Some(environment) = environments.load(&file, &mut problems) else {
+            continue;
+        };
+        let found = check::drill(&file, &environment);
+        let sound = unique && !found.has_errors();
+        problems.append(found);
+        if sound {
+            entries.push(Entry {
+                drill: file.drill,
+                environment,
+            });
+        }
+    }
+    (Catalog { entries }, problems)
+}
+
+/// Reports a drill whose name is taken: it is the name of a test case and of a folder.
+fn is_unique(
+    file: &DrillFile,
+    names: &mut BTreeMap<String, PathBuf>,
+    problems: &mut Problems,
+) -> bool {
+    match names.entry(file.drill.name.clone()) {
+        std::collections::btree_map::Entry::Vacant(entry) => {
+            entry.insert(file.drill.file.clone());
+            true
+        }
+        std::collections::btree_map::Entry::Occupied(entry) => {
+            let place = file.document.follow(&[Key("drill")]).place;
+            problems.push(Problem::error(
+                &file.drill.file,
+                place,
+                format!(
+                    "{} has a drill named `{}` too",
+                    entry.get().display(),
+                    file.drill.name
+                ),
+            ));
+            false
+        }
+    }
+}
+
+/// The environments that were loaded so far.
+struct Environments<'a> {
+    selection: &'a Selection,
+    variables: Variables<'a>,
+    /// By the path without links; none for one with errors.
+    loaded: BTreeMap<PathBuf, Option<Arc<Environment>>>,
+}
+
+impl<'a> Environments<'a> {
+    fn new(selection: &'a Selection, variables: Variables<'a>) -> Self {
+        Self {
+            selection,
+            variables,
+            loaded: BTreeMap::new(),
+        }
+    }
+
+    /// The environment of a drill, reporting what is wrong with it the first time it is asked for.
+    fn load(&mut self, drill: &DrillFile, problems: &mut Problems) -> Option<Arc<Environment>> {
+        let path = match &self.selection.environment {
+            Some(chosen) => find::chosen_environment(chosen, drill),
+            None => find::environment(drill),
+        };
+        let path = match path {
+            Ok(path) => path,
+            Err(problem) => {
+                problems.push(*problem);
+                return None;
+            }
+        };
+        let key = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if let Some(known) = self.loaded.get(&key) {
+            return known.clone();
+        }
+        let (file, found) = environment::read(&path, self.variables);
+        problems.append(found);
+        let loaded = file.and_then(|mut file| {
+            if let Some(speed) = self.selection.speed {
+                file.environment.speed = speed;
+            }
+            let found = check::environment(&file);
+            let sound = !found.has_errors();
+            problems.append(found);
+            sound.then(|| Arc::new(file.environment))
+        });
+        self.loaded.insert(key, loaded.clone());
+        loaded
+    }
 }
 
 impl Entry {

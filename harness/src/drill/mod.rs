@@ -14,16 +14,36 @@ use blackstart_lab::stack::DurationText;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::source::{Position, Problems, Variables};
+use crate::source::{Document, Position, Problems, Variables};
 
+pub(crate) mod decode;
+pub(crate) mod expectations;
 mod words;
 
 pub use words::duration_words;
 
 /// Reads a drill file. A drill is there if the problems have no error.
 pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Drill>, Problems) {
-    let _ = (path, variables);
-    (None, Problems::default())
+    let (file, problems) = read(path, variables);
+    (file.map(|file| file.drill), problems)
+}
+
+/// A drill and the tree it was made from, in which the places of its names are found.
+#[derive(Debug)]
+pub(crate) struct DrillFile {
+    pub(crate) drill: Drill,
+    pub(crate) document: Document,
+}
+
+/// Reads a drill file and keeps its tree.
+pub(crate) fn read(path: &Path, variables: Variables<'_>) -> (Option<DrillFile>, Problems) {
+    let (document, mut problems) = Document::read(path, variables);
+    let file = document.and_then(|document| {
+        let (drill, found) = decode::decode(&document);
+        problems.append(found);
+        drill.map(|drill| DrillFile { drill, document })
+    });
+    (file.filter(|_| !problems.has_errors()), problems)
 }
 
 /// One drill file.

@@ -9,21 +9,54 @@ use std::{
 };
 
 use blackstart_lab::{
-    control::Resource,
+    control::{Resource, ResourceKind},
     stack::{DurationText, Stack},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    check,
     drill::Located,
-    source::{Problems, Variables},
+    source::{Document, Problems, Variables},
 };
+
+pub(crate) mod decode;
+mod references;
+mod stack;
+mod stack_references;
+
+pub(crate) use decode::{METHODS, RESERVED};
 
 /// Reads an environment file. An environment is there if the problems have no error.
 pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Problems) {
-    let _ = (path, variables);
-    (None, Problems::default())
+    let (file, mut problems) = read(path, variables);
+    if let Some(file) = &file {
+        problems.append(check::environment(file));
+    }
+    let environment = file.map(|file| file.environment);
+    (environment.filter(|_| !problems.has_errors()), problems)
+}
+
+/// An environment and the tree it was made from, in which the places of its names are found.
+#[derive(Debug)]
+pub(crate) struct EnvironmentFile {
+    pub(crate) environment: Environment,
+    pub(crate) document: Document,
+}
+
+/// Reads an environment file and keeps its tree.
+pub(crate) fn read(path: &Path, variables: Variables<'_>) -> (Option<EnvironmentFile>, Problems) {
+    let (document, mut problems) = Document::read(path, variables);
+    let file = document.and_then(|document| {
+        let (environment, found) = decode::decode(&document);
+        problems.append(found);
+        environment.map(|environment| EnvironmentFile {
+            environment,
+            document,
+        })
+    });
+    (file.filter(|_| !problems.has_errors()), problems)
 }
 
 /// One environment file.
@@ -219,6 +252,19 @@ pub enum Target {
     Lab(Resource),
 }
 
+impl Service {
+    /// The host of the URL.
+    pub fn host(&self) -> Option<&str> {
+        let (_, rest) = self.url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        // An address of IPv6 has colons of its own.
+        match authority.strip_prefix('[') {
+            Some(address) => address.split(']').next(),
+            None => authority.split(':').next(),
+        }
+    }
+}
+
 impl Probe {
     /// The name that drills and reports use.
     pub fn name(&self) -> &str {
@@ -234,6 +280,30 @@ impl Probe {
             Self::Http(probe) => probe.every,
             Self::Dns(probe) => probe.every,
         }
+    }
+}
+
+impl Target {
+    /// The words of the faults that can be applied to it.
+    pub fn faults(&self) -> &'static [&'static str] {
+        match self {
+            Self::Lab(resource) => match resource.kind {
+                ResourceKind::Workload => &["scale", "stop", "kill", "pause", "block-ingress", "respond"],
+                ResourceKind::VirtualMachine
+                | ResourceKind::StaticSite
+                | ResourceKind::LoadBalancer
+                | ResourceKind::Distribution => &["stop", "kill", "pause", "block-ingress", "respond"],
+                ResourceKind::TargetGroup => &["break-health-path"],
+                ResourceKind::HealthCheck => &["break-health-path", "invert-health-check", "disable-health-check"],
+            },
+        }
+    }
+}
+
+impl Recognise {
+    /// Whether an HTTP answer can show the tier.
+    pub fn by_http(&self) -> bool {
+        self.header.is_some() || self.body.is_some() || self.certificate.is_some()
     }
 }
 

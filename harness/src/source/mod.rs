@@ -5,7 +5,17 @@
 //! - `document` reads a file under limits, so that no file can exhaust the machine.
 //! - `reader` takes a tree apart and reports everything that is wrong with it, not only the first thing.
 
+mod document;
+mod duration;
+mod node;
 mod problem;
+mod reader;
+mod variables;
+
+pub(crate) use document::Document;
+pub(crate) use node::{Key, Node, Place, Step, Value};
+pub(crate) use problem::nearest;
+pub(crate) use reader::{Context, Item, Mapping, one_of, report_duplicates, shown, unknown_key};
 
 pub use problem::{Coloring, Problem, Problems, Severity};
 

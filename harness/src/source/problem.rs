@@ -10,7 +10,7 @@ use std::{
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::Position;
+use super::{Position, node::Place};
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,10 +81,48 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    /// The hint, or the question whether the nearest known name was meant.
+    /// A problem that makes the file unusable.
+    pub(crate) fn error(file: &Path, place: Place, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            at: place.at,
+            length: place.length,
+            message: harmless(&message.into()),
+            nearest: None,
+            hint: None,
+        }
+    }
+
+    /// A problem that leaves the file usable.
+    pub(crate) fn warning(file: &Path, place: Place, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(file, place, message)
+        }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(harmless(&hint.into()));
+        self
+    }
+
+    /// Names the known name that is nearest to an unknown one, if one is near.
+    pub(crate) fn with_nearest<'a>(
+        mut self,
+        unknown: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        self.nearest = nearest(unknown, known).map(str::to_owned);
+        self
+    }
+
+    /// The question whether the nearest known name was meant, and the hint.
     pub fn advice(&self) -> Option<String> {
         match (&self.hint, &self.nearest) {
-            (Some(hint), _) => Some(hint.clone()),
+            (Some(hint), None) => Some(hint.clone()),
+            (Some(hint), Some(nearest)) => Some(format!("did you mean `{nearest}`? {hint}")),
             (None, Some(nearest)) => Some(format!("did you mean `{nearest}`?")),
             (None, None) => None,
         }
@@ -198,6 +236,38 @@ impl Problems {
             writeln!(out, "\nhint: {advice}").expect("a String takes everything");
         }
     }
+}
+
+/// The known name that is spelled most like an unknown one, none if every third letter or more would have to change.
+pub(crate) fn nearest<'a>(
+    unknown: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let allowed = (unknown.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Text from a file as it may be shown: control characters would reach the terminal otherwise.
+fn harmless(text: &str) -> String {
+    const LONGEST: usize = 400;
+    let mut out = String::with_capacity(text.len());
+    for (index, character) in text.chars().enumerate() {
+        if index == LONGEST {
+            out.push('…');
+            break;
+        }
+        if character.is_control() {
+            out.extend(character.escape_debug());
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// The bytes of the text that a problem is about, none if the text has no such line.

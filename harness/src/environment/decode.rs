@@ -1,0 +1,383 @@
+//! An environment file's tree made into an [`Environment`]. Everything that is wrong is reported in one pass.
+
+use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
+
+use blackstart_lab::control::{Resource, ResourceKind};
+
+use super::{
+    Connection, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Observer, Probe, Recognise,
+    Request, Service, Target, Tier, references, stack,
+};
+use crate::{
+    drill::Located,
+    source::{Context, Document, Item, Problem, Problems},
+};
+
+const EVERY: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Below the second after which a lost SYN is sent again.
+const GOOD_WITHIN: Duration = Duration::from_millis(800);
+const OBSERVED_EVERY: Duration = Duration::from_secs(2);
+
+/// The methods that a request can have.
+pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+
+/// Words of a path that name no tier.
+pub(crate) const RESERVED: [&str; 2] = ["down", "*"];
+
+pub(crate) fn decode(document: &Document) -> (Option<Environment>, Problems) {
+    let context = Context::new(&document.file);
+    let environment = decode_file(&context, document);
+    if let Some(environment) = &environment {
+        references::check(&context, document, environment);
+    }
+    let problems = context.into_problems();
+    (environment.filter(|_| !problems.has_errors()), problems)
+}
+
+fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment> {
+    let mut file = Item::new(context, &document.root, "the file").mapping()?;
+    let name = file.require("environment", Item::name);
+    let about = file.default("about", String::new(), Item::text);
+    let speed = file.default("speed", 1.0, Item::positive_number);
+    let service = file.require("service", service);
+    let tiers = file.require("tiers", |tiers| tiers.filled_list_of(tier));
+    let probes = file.require("probes", |probes| {
+        let host = service.as_ref().and_then(|service| service.host()).unwrap_or_default();
+        probes.filled_list_of(|item| probe(item, host))
+    });
+    let observers = file.default("observers", Vec::new(), |observers| observers.list_of(observer));
+    let targets = file.default("targets", BTreeMap::new(), targets);
+    let stack = file.maybe("stack", stack::decode);
+    file.finish();
+    Some(Environment {
+        name: name?,
+        about: about?,
+        speed: speed?,
+        service: service?,
+        tiers: tiers?,
+        probes: probes?,
+        observers: observers?,
+        targets: targets?,
+        stack: stack?,
+        file: document.file.clone(),
+        text: document.text.to_string(),
+    })
+}
+
+fn service(item: Item<'_>) -> Option<Service> {
+    let mut mapping = item.mapping()?;
+    let url = mapping.require("url", url);
+    let path = url
+        .as_deref()
+        .and_then(|url| url.parse::<http::Uri>().ok())
+        .map_or_else(|| "/".to_owned(), |url| {
+            url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned()
+        });
+    let requests = mapping.default("requests", BTreeMap::new(), |requests| {
+        let entries: Vec<_> = requests
+            .named_entries()?
+            .into_iter()
+            .map(|(key, item)| request(item, &path).map(|request| (key.name.clone(), request)))
+            .collect();
+        entries.into_iter().collect::<Option<BTreeMap<_, _>>>()
+    });
+    mapping.finish();
+    let mut requests = requests?;
+    requests.entry("read".to_owned()).or_insert_with(|| Request {
+        method: "GET".to_owned(),
+        path,
+        headers: BTreeMap::new(),
+        form: BTreeMap::new(),
+        good_status: vec![200],
+        writes: false,
+    });
+    Some(Service {
+        url: url?,
+        requests,
+    })
+}
+
+fn url(item: Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let parsed = text.parse::<http::Uri>().ok();
+    let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
+    let host = parsed.as_ref().and_then(http::Uri::host).filter(|host| !host.is_empty());
+    let message = match (scheme, host) {
+        (Some("http" | "https"), Some(_)) => {
+            if text.contains('@') {
+                "must not hold a user name: send it as a header of the request"
+            } else {
+                return Some(text);
+            }
+        }
+        (Some("http" | "https"), None) => "has no host",
+        _ => "is not a URL that starts with `http://` or `https://`",
+    };
+    item.report(format!("{} {message}", item.shown()));
+    None
+}
+
+fn request(item: Item<'_>, service_path: &str) -> Option<Request> {
+    let mut mapping = item.mapping()?;
+    let method_item = mapping.optional("method");
+    let method = method_item.map_or_else(|| Some("GET".to_owned()), method);
+    let path = mapping.default("path", service_path.to_owned(), Item::path);
+    let headers = mapping.default("headers", BTreeMap::new(), headers);
+    let form_item = mapping.optional("form");
+    let form = form_item.map_or_else(|| Some(BTreeMap::new()), texts);
+    let good_status = mapping.default("good-status", vec![200], |codes| {
+        codes.filled_list_of(Item::status)
+    });
+    let writes = mapping.maybe("writes", Item::boolean);
+    mapping.finish();
+    let method = method?;
+    let safe = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    if safe && let Some(form) = form_item {
+        form.report(format!("a {method} request sends no form"));
+        return None;
+    }
+    let writes = writes?.unwrap_or(!safe);
+    Some(Request {
+        method,
+        path: path?,
+        headers: headers?,
+        form: form?,
+        good_status: good_status?,
+        writes,
+    })
+}
+
+fn method(item: Item<'_>) -> Option<String> {
+    item.word(&METHODS.map(|word| (word, word)))
+        .map(str::to_owned)
+}
+
+fn texts(item: Item<'_>) -> Option<BTreeMap<String, String>> {
+    let entries: Vec<_> = item
+        .entries()?
+        .into_iter()
+        .map(|(key, value)| value.text().map(|text| (key.name.clone(), text)))
+        .collect();
+    entries.into_iter().collect()
+}
+
+fn headers(item: Item<'_>) -> Option<BTreeMap<String, String>> {
+    let mut sound = true;
+    for (key, value) in item.entries()? {
+        if key.name.parse::<http::HeaderName>().is_err() {
+            item.context().push(Problem::error(
+                item.context().file(),
+                key.place,
+                format!("`{}` is not the name of a header", key.name),
+            ));
+            sound = false;
+        } else if key.name.eq_ignore_ascii_case("host") {
+            item.context().push(
+                Problem::error(
+                    item.context().file(),
+                    key.place,
+                    "the Host header follows from the URL",
+                )
+                    .with_hint("a probe asks another host with `host:`"),
+            );
+            sound = false;
+        } else if let Some(text) = value.text()
+            && text.parse::<http::HeaderValue>().is_err()
+        {
+            value.report(format!("{} is not the value of a header", value.shown()));
+            sound = false;
+        }
+    }
+    texts(item).filter(|_| sound)
+}
+
+fn tier(item: Item<'_>) -> Option<Tier> {
+    let mut mapping = item.mapping()?;
+    let name = mapping.require("tier", |name| {
+        if RESERVED.iter().any(|reserved| name.is_text(reserved)) {
+            name.report(format!("{} stands for something else in a path", name.shown()));
+            return None;
+        }
+        name.name()
+    });
+    let about = mapping.default("about", String::new(), Item::text);
+    let recognise = mapping.require("recognise", |item| {
+        let mut mapping = item.mapping()?;
+        let header = mapping.maybe("header", header_match);
+        let body = mapping.maybe("body", Item::text);
+        let certificate = mapping.maybe("certificate", Item::text);
+        let dns = mapping.maybe("dns", Item::text);
+        mapping.finish();
+        let recognise = Recognise {
+            header: header?,
+            body: body?,
+            certificate: certificate?,
+            dns: dns?,
+        };
+        if recognise == Recognise::default() {
+            item.context().push(
+                item.problem("nothing recognises this tier")
+                    .with_hint("give a `header`, `body`, `certificate` or `dns` that only its answers have"),
+            );
+            return None;
+        }
+        Some(recognise)
+    });
+    mapping.finish();
+    Some(Tier {
+        name: name?,
+        about: about?,
+        recognise: recognise?,
+    })
+}
+
+fn header_match(item: Item<'_>) -> Option<HeaderMatch> {
+    let mut mapping = item.mapping()?;
+    let name = mapping.require("name", Item::header_name);
+    let contains = mapping.require("contains", Item::text);
+    mapping.finish();
+    Some(HeaderMatch {
+        name: name?,
+        contains: contains?,
+    })
+}
+
+fn probe(item: Item<'_>, host: &str) -> Option<Located<Probe>> {
+    let (key, value) = item.variant(&["http", "dns"])?;
+    let probe = if key.name == "http" {
+        Probe::Http(http_probe(value)?)
+    } else {
+        Probe::Dns(dns_probe(value, host)?)
+    };
+    Some(Located {
+        value: probe,
+        at: key.place.at,
+    })
+}
+
+fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
+    let mut mapping = item.mapping()?;
+    let name = mapping.require("name", Item::name);
+    let request = mapping.default("request", "read".to_owned(), Item::text);
+    let host = mapping.maybe("host", host_name);
+    let standby = mapping.maybe("standby", Item::text);
+    let connection = mapping.default("connection", Connection::New, |connection| {
+        connection.word(&[("new", Connection::New), ("keep-alive", Connection::KeepAlive)])
+    });
+    let every = mapping.default("every", EVERY, Item::positive_duration);
+    let timeout = mapping.default("timeout", TIMEOUT, Item::positive_duration);
+    let good_within_item = mapping.optional("good-within");
+    let good_within = good_within_item.map_or(Some(GOOD_WITHIN), Item::positive_duration);
+    let whole = mapping.item();
+    mapping.finish();
+    let (timeout, good_within) = (timeout?, good_within?);
+    if good_within > timeout {
+        let item = good_within_item.unwrap_or(whole);
+        item.context().push(
+            item.problem("a good answer may take longer than the time-out allows")
+                .with_hint("make `timeout` at least as long as `good-within`"),
+        );
+        return None;
+    }
+    Some(HttpProbe {
+        name: name?,
+        request: request?,
+        host: host?,
+        standby: standby?,
+        connection: connection?,
+        every: every?,
+        timeout,
+        good_within,
+    })
+}
+
+fn dns_probe(item: Item<'_>, host: &str) -> Option<DnsProbe> {
+    let mut mapping = item.mapping()?;
+    let name = mapping.require("name", Item::name);
+    let query = mapping.default("query", host.to_owned(), host_name);
+    let server = mapping.require("server", |server| {
+        let text = server.text()?;
+        let known = matches!(text.as_str(), "authority" | "resolver")
+            || text.parse::<IpAddr>().is_ok()
+            || text.parse::<SocketAddr>().is_ok();
+        if !known {
+            let problem = server.problem(format!(
+                "{} is no name server: expected `authority`, `resolver` or an address such as `192.0.2.53:53`",
+                server.shown()
+            ));
+            server.context().push(problem);
+            return None;
+        }
+        Some(text)
+    });
+    let view = mapping.maybe("view", |view| {
+        view.word(&[
+            ("authority", DnsView::Authority),
+            ("recursive", DnsView::Recursive),
+            ("cached", DnsView::Cached),
+        ])
+    });
+    let every = mapping.default("every", EVERY, Item::positive_duration);
+    let timeout = mapping.default("timeout", TIMEOUT, Item::positive_duration);
+    mapping.finish();
+    let server = server?;
+    let view = view?.unwrap_or(if server == "authority" {
+        DnsView::Authority
+    } else {
+        DnsView::Recursive
+    });
+    Some(DnsProbe {
+        name: name?,
+        query: query?,
+        server,
+        view,
+        every: every?,
+        timeout: timeout?,
+    })
+}
+
+/// A DNS name.
+pub(super) fn host_name(item: Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || "-_".contains(character))
+    };
+    if text.len() > 253 || !text.split('.').all(label) {
+        item.report(format!("{} is not a host name", item.shown()));
+        return None;
+    }
+    Some(text)
+}
+
+fn observer(item: Item<'_>) -> Option<Observer> {
+    let mut mapping = item.mapping()?;
+    let name = mapping.require("observer", Item::name);
+    let watches = mapping.require("watches", Item::text);
+    let every = mapping.default("every", OBSERVED_EVERY, Item::positive_duration);
+    mapping.finish();
+    Some(Observer {
+        name: name?,
+        watches: watches?,
+        every: every?,
+    })
+}
+
+fn targets(item: Item<'_>) -> Option<BTreeMap<String, Target>> {
+    let entries: Vec<_> = item
+        .named_entries()?
+        .into_iter()
+        .map(|(key, value)| {
+            let (_, binding) = value.variant(&["lab"])?;
+            let (kind, name) = binding.variant(&ResourceKind::ALL.map(ResourceKind::as_str))?;
+            let resource = Resource::new(kind.name.parse().ok()?, name.text()?);
+            Some((key.name.clone(), Target::Lab(resource)))
+        })
+        .collect();
+    entries.into_iter().collect()
+}

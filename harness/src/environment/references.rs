@@ -1,0 +1,212 @@
+//! Names in an environment file that refer to other places in it, and rules that hold between those places.
+
+use blackstart_lab::control::ResourceKind;
+
+use super::{DnsView, Environment, Probe, Target, stack_references};
+use crate::source::{
+    Context, Document, Node, Problem,
+    Step::{Index, Key},
+    report_duplicates,
+};
+
+pub(super) fn check(context: &Context<'_>, document: &Document, environment: &Environment) {
+    check_speed(context, document, environment);
+    check_service(context, document, environment);
+    check_probes(context, document, environment);
+    check_tiers(context, document, environment);
+    check_observers(context, document, environment);
+    check_targets(context, document, environment);
+    if let Some(stack) = &environment.stack {
+        let node = document.follow(&[Key("stack")]);
+        stack_references::check(context, node, stack);
+        check_host(context, document, environment);
+    }
+}
+
+fn check_speed(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let node = document.follow(&[Key("speed")]);
+    #[expect(clippy::float_cmp, reason = "1 is written as 1")]
+    if environment.stack.is_none() && environment.speed != 1.0 {
+        context.push(Problem::error(
+            context.file(),
+            node.place,
+            "only the lab's clock can run at another speed, and there is no `stack`",
+        ));
+    }
+}
+
+fn check_service(context: &Context<'_>, document: &Document, environment: &Environment) {
+    if environment
+        .service
+        .requests
+        .get("read")
+        .is_some_and(|read| read.writes)
+    {
+        let node = document.follow(&[Key("service"), Key("requests"), Key("read")]);
+        context.push(Problem::error(
+            context.file(),
+            node.place,
+            "the request `read` writes: give it a method such as GET",
+        ));
+    }
+}
+
+/// In the lab, the name that users type must be in one of its zones.
+fn check_host(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let (Some(host), Some(stack)) = (environment.service.host(), &environment.stack) else {
+        return;
+    };
+    let known = stack
+        .zones
+        .iter()
+        .flat_map(|zone| &zone.records)
+        .any(|record| record.name == host);
+    if !known {
+        let node = document.follow(&[Key("service"), Key("url")]);
+        context.push(Problem::error(
+            context.file(),
+            node.place,
+            "no record of the stack has the host of the service's URL as its name",
+        ));
+    }
+}
+
+fn check_probes(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let nodes: Vec<&Node> = (0..environment.probes.len())
+        .map(|index| document.follow(&[Key("probes"), Index(index)]))
+        .collect();
+    let lab = environment.stack.is_some();
+    for (probe, node) in environment.probes.iter().zip(&nodes) {
+        match &probe.value {
+            Probe::Http(probe) => {
+                let at = |key| node.follow(&[Key("http"), Key(key)]);
+                if !environment.service.requests.contains_key(&probe.request) {
+                    let known = environment.service.requests.keys().map(String::as_str);
+                    context.report_unknown(at("request"), "request", known);
+                }
+                if let Some(tier) = &probe.standby
+                    && !environment.tiers.iter().any(|known| known.name == *tier)
+                {
+                    let known = environment.tiers.iter().map(|tier| tier.name.as_str());
+                    context.report_unknown(at("standby"), "tier", known);
+                }
+            }
+            Probe::Dns(probe) => {
+                let server = node.follow(&[Key("dns"), Key("server")]);
+                if !lab && matches!(probe.server.as_str(), "authority" | "resolver") {
+                    context.push(
+                        Problem::error(
+                            context.file(),
+                            server.place,
+                            format!("the name server `{}` is the lab's, and there is no `stack`", probe.server),
+                        )
+                        .with_hint("give the address of a name server, such as `192.0.2.53`"),
+                    );
+                }
+                if probe.server == "resolver" && probe.view == DnsView::Authority {
+                    context.push(Problem::error(
+                        context.file(),
+                        node.follow(&[Key("dns"), Key("view")]).place,
+                        "a resolver is no authority: its answers come from a cache",
+                    ));
+                }
+            }
+        }
+    }
+    let probe_names = environment.probes.iter().zip(&nodes).map(|(probe, node)| {
+        let kind = match &probe.value {
+            Probe::Http(_) => "http",
+            Probe::Dns(_) => "dns",
+        };
+        (probe.value.name(), node.follow(&[Key(kind), Key("name")]).place)
+    });
+    let observer_names = environment.observers.iter().enumerate().map(|(index, observer)| {
+        let node = document.follow(&[Key("observers"), Index(index), Key("observer")]);
+        (observer.name.as_str(), node.place)
+    });
+    // `detected: { by: … }` names either, so the two share one set of names.
+    report_duplicates(context, "probes or observers", probe_names.chain(observer_names));
+}
+
+/// Two tiers that answers cannot tell apart would make every path a guess.
+fn check_tiers(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let names = environment.tiers.iter().enumerate().map(|(index, tier)| {
+        let node = document.follow(&[Key("tiers"), Index(index), Key("tier")]);
+        (tier.name.as_str(), node.place)
+    });
+    report_duplicates(context, "tiers", names);
+    for (index, tier) in environment.tiers.iter().enumerate() {
+        let signs = |tier: &super::Tier| {
+            let recognise = &tier.recognise;
+            (
+                recognise.header.clone(),
+                recognise.body.clone(),
+                recognise.certificate.clone(),
+            )
+        };
+        let mine = signs(tier);
+        if mine == (None, None, None) {
+            continue;
+        }
+        if let Some(twin) = environment.tiers.iter().take(index).find(|twin| signs(twin) == mine) {
+            let node = document.follow(&[Key("tiers"), Index(index), Key("recognise")]);
+            context.push(Problem::error(
+                context.file(),
+                node.place,
+                format!("the tier `{}` is recognised by the same signs as `{}`", tier.name, twin.name),
+            ));
+        }
+    }
+}
+
+fn check_observers(context: &Context<'_>, document: &Document, environment: &Environment) {
+    for (index, observer) in environment.observers.iter().enumerate() {
+        let node = document.follow(&[Key("observers"), Index(index), Key("watches")]);
+        match environment.targets.get(&observer.watches) {
+            None => {
+                let known = environment.targets.keys().map(String::as_str);
+                context.report_unknown(node, "target", known);
+            }
+            Some(Target::Lab(resource)) => match resource.kind {
+                ResourceKind::HealthCheck | ResourceKind::TargetGroup | ResourceKind::LoadBalancer => {}
+                ResourceKind::Workload
+                | ResourceKind::VirtualMachine
+                | ResourceKind::StaticSite
+                | ResourceKind::Distribution => context.push(
+                    Problem::error(
+                        context.file(),
+                        node.place,
+                        format!("a {} has no opinion about its health", resource.kind.as_str()),
+                    )
+                    .with_hint("watch a health-check, a target-group or a load-balancer"),
+                ),
+            },
+        }
+    }
+}
+
+fn check_targets(context: &Context<'_>, document: &Document, environment: &Environment) {
+    for (name, target) in &environment.targets {
+        let Target::Lab(resource) = target;
+        let node = document.follow(&[Key("targets"), Key(name), Key("lab"), Key(resource.kind.as_str())]);
+        let Some(stack) = &environment.stack else {
+            context.push(
+                Problem::error(context.file(), node.place, format!("the target `{name}` is in the lab, and there is no `stack`"))
+                    .with_hint("describe under `stack:` what the lab is to stand in for"),
+            );
+            continue;
+        };
+        let known: Vec<&str> = match resource.kind {
+            ResourceKind::Workload => stack.workloads.keys().map(String::as_str).collect(),
+            ResourceKind::VirtualMachine => stack.virtual_machines.keys().map(String::as_str).collect(),
+            ResourceKind::StaticSite => stack.static_sites.keys().map(String::as_str).collect(),
+            ResourceKind::LoadBalancer => stack.load_balancers.keys().map(String::as_str).collect(),
+            ResourceKind::Distribution => stack.distributions.keys().map(String::as_str).collect(),
+            ResourceKind::TargetGroup => stack.target_groups.keys().map(String::as_str).collect(),
+            ResourceKind::HealthCheck => stack.health_checks.keys().map(String::as_str).collect(),
+        };
+        if !known.contains(&resource.name.as_str()) {
+            context.report_unknown(node, resource.kind.as_str(), known.iter().copied());
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! The `stack:` block: what the lab stands in for, with the defaults of the services it imitates.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use blackstart_lab::stack::{
+    Alias, Behavior, Distribution, FailoverRole, HealthCheck, Listener, LoadBalancer, Methods,
+    Origin, OriginGroup, Protocol, Record, RecordType, Resolver, Serves, Stack, StaticSite,
+    TargetGroup, VirtualMachine, Workload, Zone,
+};
+
+use super::decode::host_name;
+use crate::source::Item;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_hours(24);
+const YEAR: Duration = Duration::from_hours(365 * 24);
+
+/// The longest that a cache may be told to keep something.
+const LONGEST_TTL: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// The TTL of the answers of a load balancer's name (Route 53 "Choosing between alias and non-alias records"), which an alias takes over.
+const ALIAS_TTL: Duration = MINUTE;
+
+/// The status codes that can make an origin group fail over (CloudFront `OriginGroupFailoverCriteria`).
+const FAILOVER_CODES: [u16; 8] = [400, 403, 404, 416, 500, 502, 503, 504];
+
+pub(super) fn decode(item: Item<'_>) -> Option<Stack> {
+    let mut stack = item.mapping()?;
+    let zones = stack.default("zones", Vec::new(), |zones| zones.list_of(zone));
+    let health_checks = stack.default("health-checks", BTreeMap::new(), |map| named(map, health_check));
+    let resolver = stack.default("resolver", Resolver::default(), resolver);
+    let load_balancers = stack.default("load-balancers", BTreeMap::new(), |map| named(map, load_balancer));
+    let target_groups = stack.default("target-groups", BTreeMap::new(), |map| named(map, target_group));
+    let workloads = stack.default("workloads", BTreeMap::new(), |map| named(map, workload));
+    let distributions = stack.default("distributions", BTreeMap::new(), |map| named(map, distribution));
+    let virtual_machines = stack.default("virtual-machines", BTreeMap::new(), |map| named(map, virtual_machine));
+    let static_sites = stack.default("static-sites", BTreeMap::new(), |map| named(map, static_site));
+    stack.finish();
+    Some(Stack {
+        zones: zones?,
+        health_checks: health_checks?,
+        resolver: resolver?,
+        load_balancers: load_balancers?,
+        target_groups: target_groups?,
+        workloads: workloads?,
+        distributions: distributions?,
+        virtual_machines: virtual_machines?,
+        static_sites: static_sites?,
+    })
+}
+
+/// A mapping from the names of things to the things.
+fn named<'a, T>(item: Item<'a>, read: impl Fn(Item<'a>) -> Option<T>) -> Option<BTreeMap<String, T>> {
+    let entries: Vec<_> = item
+        .named_entries()?
+        .into_iter()
+        .map(|(key, value)| read(value).map(|value| (key.name.clone(), value)))
+        .collect();
+    entries.into_iter().collect()
+}
+
+fn ttl(item: Item<'_>) -> Option<Duration> {
+    item.duration_up_to(LONGEST_TTL)
+}
+
+fn zone(item: Item<'_>) -> Option<Zone> {
+    let mut zone = item.mapping()?;
+    let name = zone.require("zone", host_name);
+    let soa_ttl = zone.default("soa-ttl", Duration::from_secs(900), ttl);
+    let negative_ttl = zone.default("negative-ttl", DAY, ttl);
+    let records = zone.require("records", |records| records.list_of(record));
+    zone.finish();
+    Some(Zone {
+        name: name?,
+        soa_ttl: soa_ttl?,
+        negative_ttl: negative_ttl?,
+        records: records?,
+    })
+}
+
+fn record(item: Item<'_>) -> Option<Record> {
+    let mut record = item.mapping()?;
+    let name = record.require("name", host_name);
+    let r#type = record.require("type", |kind| {
+        kind.word(&[("A", RecordType::A), ("CNAME", RecordType::Cname)])
+    });
+    let ttl_item = record.optional("ttl");
+    let value = record.require("value", host_name);
+    let alias = record.maybe("alias", |alias| {
+        let mut mapping = alias.mapping()?;
+        let evaluate = mapping.require("evaluate-target-health", Item::boolean);
+        mapping.finish();
+        Some(Alias {
+            evaluate_target_health: evaluate?,
+        })
+    });
+    let failover = record.maybe("failover", |role| {
+        role.word(&[
+            ("primary", FailoverRole::Primary),
+            ("secondary", FailoverRole::Secondary),
+        ])
+    });
+    let health_check = record.maybe("health-check", Item::text);
+    let item = record.item();
+    record.finish();
+    let alias = alias?;
+    let ttl = match (ttl_item, alias) {
+        (Some(item), None) => ttl(item),
+        (Some(item), Some(_)) => {
+            item.report("an alias takes the TTL of what it points at, and has none of its own");
+            None
+        }
+        (None, None) => {
+            item.report("the key `ttl` is missing");
+            None
+        }
+        (None, Some(_)) => Some(ALIAS_TTL),
+    };
+    Some(Record {
+        name: name?,
+        r#type: r#type?,
+        ttl: ttl?,
+        value: value?,
+        alias,
+        failover: failover?,
+        health_check: health_check?,
+    })
+}
+
+fn protocol(item: Item<'_>) -> Option<Protocol> {
+    item.word(&[("http", Protocol::Http), ("https", Protocol::Https)])
+}
+
+fn usual_port(protocol: Option<Protocol>) -> u16 {
+    match protocol {
+        Some(Protocol::Https) => 443,
+        Some(Protocol::Http) | None => 80,
+    }
+}
+
+fn health_check(item: Item<'_>) -> Option<HealthCheck> {
+    let mut check = item.mapping()?;
+    let protocol = check.require("protocol", protocol);
+    let fqdn = check.require("fqdn", host_name);
+    let port = check.default("port", usual_port(protocol), Item::port);
+    let path = check.default("path", "/".to_owned(), Item::path);
+    let search_string = check.maybe("search-string", |item| {
+        let text = item.text()?;
+        // Route 53 `SearchString`: at most 255 characters.
+        if text.chars().count() > 255 {
+            item.report("`search-string` has more than 255 characters");
+            return None;
+        }
+        Some(text)
+    });
+    let request_interval = check.default("request-interval", Duration::from_secs(30), |interval| {
+        let duration = interval.duration()?;
+        // Route 53 `RequestInterval`: 10 or 30.
+        if ![10, 30].map(Duration::from_secs).contains(&duration) {
+            interval.report("`request-interval` is 10s or 30s");
+            return None;
+        }
+        Some(duration)
+    });
+    let failure_threshold = check.default("failure-threshold", 3, |threshold| threshold.whole(1..=10));
+    let checkers = check.default("checkers", 16, |checkers| checkers.whole(1..=64));
+    let propagation = check.default("propagation", Duration::from_secs(5), Item::duration);
+    let disabled = check.default("disabled", false, Item::boolean);
+    let inverted = check.default("inverted", false, Item::boolean);
+    check.finish();
+    Some(HealthCheck {
+        protocol: protocol?,
+        fqdn: fqdn?,
+        port: port?,
+        path: path?,
+        search_string: search_string?,
+        request_interval: request_interval?,
+        failure_threshold: failure_threshold?,
+        checkers: checkers?,
+        propagation: propagation?,
+        disabled: disabled?,
+        inverted: inverted?,
+    })
+}
+
+fn resolver(item: Item<'_>) -> Option<Resolver> {
+    let usual = Resolver::default();
+    let mut resolver = item.mapping()?;
+    let minimum_ttl = resolver.default("minimum-ttl", usual.minimum_ttl, ttl);
+    let maximum_ttl = resolver.default("maximum-ttl", usual.maximum_ttl, ttl);
+    let maximum_negative_ttl = resolver.default("maximum-negative-ttl", usual.maximum_negative_ttl, ttl);
+    let item = resolver.item();
+    resolver.finish();
+    let (minimum_ttl, maximum_ttl) = (minimum_ttl?, maximum_ttl?);
+    if minimum_ttl > maximum_ttl {
+        item.report("`minimum-ttl` is longer than `maximum-ttl`");
+        return None;
+    }
+    Some(Resolver {
+        minimum_ttl,
+        maximum_ttl,
+        maximum_negative_ttl: maximum_negative_ttl?,
+    })
+}
+
+fn load_balancer(item: Item<'_>) -> Option<LoadBalancer> {
+    let mut balancer = item.mapping()?;
+    let dns_name = balancer.require("dns-name", host_name);
+    let zones = balancer.require("zones", |zones| zones.filled_list_of(Item::name));
+    let listeners = balancer.require("listeners", |listeners| {
+        listeners.filled_list_of(|item| {
+            let mut listener = item.mapping()?;
+            let protocol = listener.require("protocol", protocol);
+            let port = listener.require("port", Item::port);
+            let target_group = listener.require("target-group", Item::text);
+            listener.finish();
+            Some(Listener {
+                protocol: protocol?,
+                port: port?,
+                target_group: target_group?,
+            })
+        })
+    });
+    balancer.finish();
+    Some(LoadBalancer {
+        dns_name: dns_name?,
+        zones: zones?,
+        listeners: listeners?,
+    })
+}
+
+fn target_group(item: Item<'_>) -> Option<TargetGroup> {
+    let mut group = item.mapping()?;
+    let workload = group.require("workload", Item::text);
+    let health_check_path = group.default("health-check-path", "/".to_owned(), Item::path);
+    let interval = group.default("interval", Duration::from_secs(30), Item::positive_duration);
+    let timeout = group.default("timeout", Duration::from_secs(6), Item::positive_duration);
+    let healthy_threshold = group.default("healthy-threshold", 5, |threshold| threshold.whole(1..=10));
+    let unhealthy_threshold = group.default("unhealthy-threshold", 2, |threshold| threshold.whole(1..=10));
+    let matcher = group.default("matcher", "200".to_owned(), matcher);
+    let deregistration_delay = group.default("deregistration-delay", Duration::from_secs(300), Item::duration);
+    group.finish();
+    Some(TargetGroup {
+        workload: workload?,
+        health_check_path: health_check_path?,
+        interval: interval?,
+        timeout: timeout?,
+        healthy_threshold: healthy_threshold?,
+        unhealthy_threshold: unhealthy_threshold?,
+        matcher: matcher?,
+        deregistration_delay: deregistration_delay?,
+    })
+}
+
+/// The status codes that pass a load balancer's check: `200`, `200-399` or `200,302`, within 200 to 499 (ELB `Matcher`).
+fn matcher(item: Item<'_>) -> Option<String> {
+    let text = item.text_or_whole()?;
+    let code = |text: &str| text.parse::<u16>().ok().filter(|code| (200..=499).contains(code));
+    let sound = text.split(',').all(|part| match part.split_once('-') {
+        Some((first, last)) => matches!((code(first), code(last)), (Some(first), Some(last)) if first <= last),
+        None => code(part).is_some(),
+    });
+    if !sound {
+        item.context().push(
+            item.problem(format!("{} matches no status codes", item.shown()))
+                .with_hint("write `200`, `200-399` or `200,302`, from 200 to 499"),
+        );
+        return None;
+    }
+    Some(text)
+}
+
+fn workload(item: Item<'_>) -> Option<Workload> {
+    let mut workload = item.mapping()?;
+    let replicas = workload.require("replicas", |replicas| replicas.whole(0..=1000));
+    let zones = workload.default("zones", vec!["a".to_owned()], |zones| {
+        zones.filled_list_of(Item::name)
+    });
+    let start_up = workload.default("start-up", Duration::from_secs(20), Item::duration);
+    let serves = workload.require("serves", serves);
+    let server = workload.require("server", header_value);
+    workload.finish();
+    Some(Workload {
+        replicas: replicas?,
+        zones: zones?,
+        start_up: start_up?,
+        serves: serves?,
+        server: server?,
+    })
+}
+
+fn header_value(item: Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if text.parse::<http::HeaderValue>().is_err() {
+        item.report(format!("{} is not the value of a header", item.shown()));
+        return None;
+    }
+    Some(text)
+}
+
+fn serves(item: Item<'_>) -> Option<Serves> {
+    let (key, value) = item.variant(&["application", "proxy"])?;
+    let mut mapping = value.mapping()?;
+    if key.name == "proxy" {
+        let workload = mapping.require("workload", Item::text);
+        mapping.finish();
+        return Some(Serves::Proxy {
+            workload: workload?,
+        });
+    }
+    let context_path = mapping.require("context-path", |item| {
+        let path = item.path()?;
+        if !path.ends_with('/') {
+            item.report("`context-path` ends with `/`");
+            return None;
+        }
+        Some(path)
+    });
+    let database = mapping.require("database", Item::name);
+    mapping.finish();
+    Some(Serves::Application {
+        context_path: context_path?,
+        database: database?,
+    })
+}
+
+fn distribution(item: Item<'_>) -> Option<Distribution> {
+    let mut distribution = item.mapping()?;
+    let domain_name = distribution.require("domain-name", host_name);
+    let aliases = distribution.default("aliases", Vec::new(), |aliases| aliases.list_of(host_name));
+    let origins = distribution.require("origins", |origins| named(origins, origin));
+    let origin_groups = distribution.default("origin-groups", BTreeMap::new(), |groups| named(groups, origin_group));
+    let behaviors = distribution.require("behaviors", |behaviors| behaviors.filled_list_of(behavior));
+    let error_caching_minimum_ttl = distribution.default("error-caching-minimum-ttl", Duration::from_secs(10), ttl);
+    distribution.finish();
+    Some(Distribution {
+        domain_name: domain_name?,
+        aliases: aliases?,
+        origins: origins?,
+        origin_groups: origin_groups?,
+        behaviors: behaviors?,
+        error_caching_minimum_ttl: error_caching_minimum_ttl?,
+    })
+}
+
+fn origin(item: Item<'_>) -> Option<Origin> {
+    let mut origin = item.mapping()?;
+    let domain_name = origin.require("domain-name", host_name);
+    let protocol = origin.require("protocol", protocol);
+    let port = origin.default("port", usual_port(protocol), Item::port);
+    let connection_attempts = origin.default("connection-attempts", 3, |attempts| attempts.whole(1..=3));
+    let connection_timeout = origin.default("connection-timeout", Duration::from_secs(10), |timeout| {
+        let duration = timeout.duration()?;
+        // CloudFront `Origin.ConnectionTimeout`: 1 to 10 seconds.
+        if !(Duration::from_secs(1)..=Duration::from_secs(10)).contains(&duration) {
+            timeout.report("`connection-timeout` must lie between 1s and 10s");
+            return None;
+        }
+        Some(duration)
+    });
+    let read_timeout = origin.default("read-timeout", Duration::from_secs(30), Item::positive_duration);
+    origin.finish();
+    Some(Origin {
+        domain_name: domain_name?,
+        protocol: protocol?,
+        port: port?,
+        connection_attempts: connection_attempts?,
+        connection_timeout: connection_timeout?,
+        read_timeout: read_timeout?,
+    })
+}
+
+fn origin_group(item: Item<'_>) -> Option<OriginGroup> {
+    let mut group = item.mapping()?;
+    let members = group.require("members", |members| {
+        let names = members.list_of(Item::text)?;
+        <[String; 2]>::try_from(names)
+            .map_err(|_| members.report("an origin group has exactly two members"))
+            .ok()
+    });
+    let failover_status_codes = group.require("failover-status-codes", |codes| {
+        codes.filled_list_of(|code| {
+            let status = code.status()?;
+            if !FAILOVER_CODES.contains(&status) {
+                code.context().push(
+                    code.problem(format!("{} cannot make an origin group fail over", code.shown()))
+                        .with_hint("CloudFront takes 400, 403, 404, 416, 500, 502, 503 and 504"),
+                );
+                return None;
+            }
+            Some(status)
+        })
+    });
+    group.finish();
+    Some(OriginGroup {
+        members: members?,
+        failover_status_codes: failover_status_codes?,
+    })
+}
+
+fn behavior(item: Item<'_>) -> Option<Behavior> {
+    let mut behavior = item.mapping()?;
+    let path = behavior.require("path", Item::text);
+    let origin = behavior.require("origin", Item::text);
+    let methods = behavior.require("methods", |methods| {
+        methods.word(&[
+            ("read", Methods::Read),
+            ("read-and-options", Methods::ReadAndOptions),
+            ("all", Methods::All),
+        ])
+    });
+    let minimum_ttl = behavior.default("minimum-ttl", Duration::ZERO, ttl);
+    let default_ttl = behavior.default("default-ttl", DAY, ttl);
+    let maximum_ttl = behavior.default("maximum-ttl", YEAR, ttl);
+    let item = behavior.item();
+    behavior.finish();
+    let (minimum_ttl, default_ttl, maximum_ttl) = (minimum_ttl?, default_ttl?, maximum_ttl?);
+    if minimum_ttl > default_ttl || default_ttl > maximum_ttl {
+        item.report("`minimum-ttl`, `default-ttl` and `maximum-ttl` must grow in this order");
+        return None;
+    }
+    Some(Behavior {
+        path: path?,
+        origin: origin?,
+        methods: methods?,
+        minimum_ttl,
+        default_ttl,
+        maximum_ttl,
+    })
+}
+
+fn virtual_machine(item: Item<'_>) -> Option<VirtualMachine> {
+    let mut machine = item.mapping()?;
+    let dns_name = machine.require("dns-name", host_name);
+    let protocol = machine.default("protocol", Protocol::Http, protocol);
+    let port = machine.default("port", usual_port(protocol), Item::port);
+    let serves = machine.require("serves", serves);
+    let start_up = machine.default("start-up", Duration::from_secs(30), Item::duration);
+    let server = machine.default("server", "nginx/1.18.0 (Ubuntu)".to_owned(), header_value);
+    machine.finish();
+    Some(VirtualMachine {
+        dns_name: dns_name?,
+        protocol: protocol?,
+        port: port?,
+        serves: serves?,
+        start_up: start_up?,
+        server: server?,
+    })
+}
+
+fn static_site(item: Item<'_>) -> Option<StaticSite> {
+    let mut site = item.mapping()?;
+    let dns_name = site.require("dns-name", host_name);
+    let protocol = site.default("protocol", Protocol::Https, protocol);
+    let port = site.default("port", usual_port(protocol), Item::port);
+    let hosts = site.default("hosts", Vec::new(), |hosts| hosts.list_of(host_name));
+    let page = site.require("page", page);
+    let unknown_host_status = site.default("unknown-host-status", 400, Item::status);
+    site.finish();
+    Some(StaticSite {
+        dns_name: dns_name?,
+        protocol: protocol?,
+        port: port?,
+        hosts: hosts?,
+        page: page?,
+        unknown_host_status: unknown_host_status?,
+    })
+}
+
+/// A page's path, resolved from the folder of the environment file.
+fn page(item: Item<'_>) -> Option<PathBuf> {
+    let text = item.text()?;
+    let folder = item.context().file().parent().unwrap_or(Path::new(""));
+    let path = folder.join(&text);
+    if !path.is_file() {
+        item.report(format!("the page {} is not there", item.shown()));
+        return None;
+    }
+    if File::open(&path).is_err() {
+        item.report(format!("the page {} may not be read", item.shown()));
+        return None;
+    }
+    Some(path)
+}

@@ -1,0 +1,233 @@
+//! JSON Schemas (draft 2020-12) of drill files, environment files and `report.json`, generated from the types and their documentation.
+//!
+//! What the types cannot say is said here: the merged forms (an entry of `faults:` has one key for its fault, `expect:` is one
+//! mapping), and what a file may leave out. A field may be left out if it is an `Option`, if its documentation names a default, or
+//! if it is listed in `shape`; a test takes every key out of a file in turn and holds the schema against the decoder.
+
+mod shape;
+
+use schemars::{
+    SchemaGenerator,
+    generate::{Contract, SchemaSettings},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    drill::{
+        Expect, Fault, InconclusivePolicy, SteadyState, decode::FAULTS, expectations::EXPECTATIONS,
+    },
+    environment::{Observer, Probe, Service, Tier},
+    report::Report,
+};
+use blackstart_lab::{
+    control::ResourceKind,
+    stack::{DurationText, Stack},
+};
+
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// The schema of a drill file.
+pub fn drill() -> Value {
+    let mut generator = generator();
+    generator.subschema_for::<DurationText>();
+    generator.subschema_for::<SteadyState>();
+    generator.subschema_for::<InconclusivePolicy>();
+    generator.subschema_for::<Fault>();
+    generator.subschema_for::<Expect>();
+    let mut definitions = shape::definitions(generator.take_definitions(true));
+    shape::merge_variants(&mut definitions, "Fault", &FAULTS);
+    shape::merge_variants(&mut definitions, "Expect", &EXPECTATIONS);
+    shape::allow_several(&mut definitions, "Expect");
+    definitions.insert("Step".to_owned(), step());
+    json!({
+        "$schema": DIALECT,
+        "title": "A drill of Blackstart",
+        "description": "What to break, how long, and what must hold.",
+        "type": "object",
+        "properties": {
+            "drill": described(name(), "The name, unique in a run; also the name of the test case."),
+            "about": described(text(), "What the drill proves, in a sentence for the report."),
+            "environment": described(
+                text(),
+                "The environment it is written for: its name, or the path of its file from the folder of the drill.",
+            ),
+            "tags": { "description": "Words to select drills by.", "type": "array", "items": name() },
+            "steady-state": described(reference("SteadyState"), "What must hold before anything is broken."),
+            "faults": {
+                "description": "What is broken, in order.",
+                "type": "array",
+                "minItems": 1,
+                "items": reference("Step"),
+            },
+            "hold": {
+                "description": "How long the faults stay before they are reverted, from the last fault's acknowledgement; \
+                    `until stable` waits for users to be served again, and at the latest for the longest limit among the expectations.",
+                "anyOf": [{ "const": "until stable" }, reference("Duration")],
+            },
+            "expect": described(reference("Expect"), "What must hold. Each entry is one test case."),
+            "inconclusive": described(
+                reference("InconclusivePolicy"),
+                "What an expectation that the measurement cannot decide counts as. Default `fail`.",
+            ),
+        },
+        "required": ["drill", "environment", "faults", "hold", "expect"],
+        "additionalProperties": false,
+        "$defs": definitions,
+    })
+}
+
+/// The schema of an environment file.
+pub fn environment() -> Value {
+    let mut generator = generator();
+    generator.subschema_for::<DurationText>();
+    generator.subschema_for::<Service>();
+    generator.subschema_for::<Tier>();
+    generator.subschema_for::<Probe>();
+    generator.subschema_for::<Observer>();
+    generator.subschema_for::<Stack>();
+    let mut definitions = shape::definitions(generator.take_definitions(true));
+    definitions.insert("Target".to_owned(), target());
+    json!({
+        "$schema": DIALECT,
+        "title": "An environment of Blackstart",
+        "description": "What the names in a drill stand for.",
+        "type": "object",
+        "properties": {
+            "environment": described(name(), "The name that drills refer to."),
+            "about": described(text(), "What it is, in a sentence for the report."),
+            "speed": {
+                "description": "How many times as fast as the wall's clock the lab's clock runs. Default 1.",
+                "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, reference("Variable")],
+            },
+            "service": described(reference("Service"), "What users ask for."),
+            "tiers": {
+                "description": "Who may answer, the preferred one first.",
+                "type": "array",
+                "minItems": 1,
+                "items": reference("Tier"),
+            },
+            "probes": {
+                "description": "How the service is looked at.",
+                "type": "array",
+                "minItems": 1,
+                "items": reference("Probe"),
+            },
+            "observers": {
+                "description": "The system's own view of itself.",
+                "type": "array",
+                "items": reference("Observer"),
+            },
+            "targets": {
+                "description": "What faults can be applied to, by name.",
+                "type": "object",
+                "propertyNames": name(),
+                "additionalProperties": reference("Target"),
+            },
+            "stack": described(reference("Stack"), "What the lab stands in for. Required if a target is bound to the lab."),
+        },
+        "required": ["environment", "service", "tiers", "probes"],
+        "additionalProperties": false,
+        "$defs": definitions,
+    })
+}
+
+/// The schema of `report.json`. Readers ignore what they do not know, so other keys are allowed.
+pub fn report() -> Value {
+    let mut generator = generator();
+    let mut schema = generator.root_schema_for::<Report>().to_value();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("title".to_owned(), "A report of Blackstart".into());
+    }
+    schema
+}
+
+fn generator() -> SchemaGenerator {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.contract = Contract::Serialize;
+    settings.into_generator()
+}
+
+/// An entry of `faults:`: one fault or `together:`, and when.
+fn step() -> Value {
+    let mut properties: Map<String, Value> = FAULTS
+        .iter()
+        .map(|fault| {
+            let place = format!("#/$defs/Fault/properties/{fault}");
+            ((*fault).to_owned(), json!({ "$ref": place }))
+        })
+        .collect();
+    properties.insert(
+        "together".to_owned(),
+        json!({
+            "description": "Faults that are injected at the same time.",
+            "type": "array",
+            "minItems": 1,
+            "items": reference("Fault"),
+        }),
+    );
+    let one_of: Vec<Value> = properties.keys().map(|key| json!({ "required": [key] })).collect();
+    properties.insert(
+        "after".to_owned(),
+        json!({
+            "description": "When this is due, counted from the entry before: so much later, or when users have been served \
+                without a failure again for as long as makes a stable run (`recovered`). Default: at once.",
+            "anyOf": [{ "const": "recovered" }, reference("Duration")],
+        }),
+    );
+    json!({
+        "description": "A fault, or several at once, and when.",
+        "type": "object",
+        "properties": properties,
+        "oneOf": one_of,
+        "additionalProperties": false,
+    })
+}
+
+/// A target: exactly one binding, of which the lab's names exactly one kind of thing.
+fn target() -> Value {
+    let kinds: Map<String, Value> = ResourceKind::ALL
+        .iter()
+        .map(|kind| {
+            let description = format!("The name of a {} in the stack.", kind.as_str());
+            (kind.as_str().to_owned(), described(text(), &description))
+        })
+        .collect();
+    json!({
+        "description": "What a fault can be applied to, and how it is reached.",
+        "type": "object",
+        "properties": {
+            "lab": {
+                "description": "A thing in the lab.",
+                "type": "object",
+                "properties": kinds,
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": false,
+            },
+        },
+        "required": ["lab"],
+        "additionalProperties": false,
+    })
+}
+
+fn reference(definition: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{definition}") })
+}
+
+fn name() -> Value {
+    reference("Name")
+}
+
+fn text() -> Value {
+    json!({ "type": "string", "minLength": 1 })
+}
+
+fn described(mut schema: Value, description: &str) -> Value {
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("description".to_owned(), description.into());
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests;
