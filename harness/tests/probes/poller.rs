@@ -20,7 +20,7 @@ use blackstart::{
 };
 use tokio::{
     sync::{Barrier, mpsc},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -237,11 +237,17 @@ async fn ticks_that_fell_into_a_stall_are_void_and_nothing_is_sent_for_them() {
 async fn no_sample_that_counts_was_sent_later_than_an_interval_after_it_was_due() {
     let every = Duration::from_millis(5);
     let mut running = start(Scripted::new(at_once), schedule(every, DEADLINE));
-    // Stalls between the tick and the task that looks, too: here they are tasks of one thread.
-    for _ in 0..20 {
-        stall(every * 3);
-        tokio::task::yield_now().await;
+    // Tasks of the same thread that stall it, also between a tick and the task that looks.
+    let mut hogs = JoinSet::new();
+    for _ in 0..3 {
+        hogs.spawn(async move {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                stall(every * 2);
+            }
+        });
     }
+    while hogs.join_next().await.is_some() {}
     running
         .until("good samples", |samples| {
             count(samples, SampleVerdict::Good) >= 5
