@@ -63,6 +63,9 @@ pub struct PlannedProbe {
 pub struct Limits {
     /// How long the steady state is watched.
     pub steady_state: Duration,
+    /// Up to so much longer, at random: a fault that always meets the checks and caches of a system at the same point of their
+    /// periods is always found after the same time, which no real failure is (measurement D12).
+    pub phase: Duration,
     /// How long `after: recovered` is waited for.
     pub recovered: Duration,
     /// How long the faults stay after the last was acknowledged.
@@ -140,7 +143,7 @@ pub fn plan(
             step,
         });
     }
-    let limits = limits(&drill, user.every, speed);
+    let limits = limits(&drill, &environment, user.every, speed);
     let probes = environment
         .probes
         .iter()
@@ -195,7 +198,7 @@ fn planned_probe(probe: &Probe, environment: &Environment, speed: f64) -> Planne
     }
 }
 
-fn limits(drill: &Drill, every: Duration, speed: f64) -> Limits {
+fn limits(drill: &Drill, environment: &Environment, every: Duration, speed: f64) -> Limits {
     // A stable run is five samples and five seconds at least, or ten samples where they are rare (measurement D4).
     let stable = (every * 10).max(Duration::from_secs(5));
     let longest = drill
@@ -215,6 +218,7 @@ fn limits(drill: &Drill, every: Duration, speed: f64) -> Limits {
         });
     Limits {
         steady_state: drill.steady_state.r#for.max(every * STEADY_SAMPLES),
+        phase: longest_period(environment).max(every),
         recovered,
         hold: match drill.hold {
             Hold::For(duration) => duration,
@@ -223,6 +227,20 @@ fn limits(drill: &Drill, every: Duration, speed: f64) -> Limits {
         failback: failback.unwrap_or(FAILBACK_LIMIT) + stable + late,
         stable,
     }
+}
+
+/// The longest period of a check or a cache that the environment names.
+fn longest_period(environment: &Environment) -> Duration {
+    let stack = environment.stack.iter();
+    let intervals = stack
+        .clone()
+        .flat_map(|stack| stack.health_checks.values())
+        .map(|check| check.request_interval);
+    let ttls = stack
+        .flat_map(|stack| &stack.zones)
+        .flat_map(|zone| &zone.records)
+        .map(|record| record.ttl);
+    intervals.chain(ttls).max().unwrap_or_default()
 }
 
 impl Plan {
@@ -238,7 +256,11 @@ impl Plan {
                 After::Recovered => self.limits.recovered,
             })
             .sum();
-        self.limits.steady_state + steps + self.limits.hold + self.limits.failback
+        self.limits.steady_state
+            + self.limits.phase
+            + steps
+            + self.limits.hold
+            + self.limits.failback
     }
 
     /// What a duration of the architecture takes on the wall's clock.
@@ -286,9 +308,10 @@ impl fmt::Display for Plan {
             words(self.limits.steady_state),
             home.map_or("anybody", String::as_str),
         );
+        let more = words(self.limits.phase);
         writeln!(
             f,
-            "   good for {watched}, served by {home}; otherwise nothing is injected\n"
+            "   good for {watched} and up to {more} more at random, served by {home}; otherwise nothing is injected\n"
         )?;
         writeln!(f, " faults, in this order")?;
         for (number, fault) in self.faults.iter().enumerate() {

@@ -27,6 +27,14 @@ const COARSE: u32 = FINE / 5;
 
 pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
     let speed = file.environment.speed;
+    #[expect(clippy::float_cmp, reason = "1 is written as 1")]
+    if file.environment.stack.is_none() && speed != 1.0 {
+        context.push(Problem::error(
+            context.file(),
+            file.document.follow(&[Key("speed")]).place,
+            "only the lab's clock can run at another speed, and there is no `stack`",
+        ));
+    }
     for (index, probe) in file.environment.probes.iter().enumerate() {
         let node = file.document.follow(&[Key("probes"), Index(index)]);
         let (kind, good_within) = match &probe.value {

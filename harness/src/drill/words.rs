@@ -16,7 +16,7 @@ pub fn duration_words(duration: Duration) -> String {
         .designator(Designator::Compact)
         .spacing(Spacing::None);
     let seconds = duration.as_secs();
-    if duration.subsec_nanos() == 0 && seconds < 600 && seconds % 60 != 0 {
+    if duration.subsec_nanos() == 0 && seconds < 600 && !seconds.is_multiple_of(60) {
         return format!("{seconds}s");
     }
     // Hours at most: files know no days.
@@ -142,5 +142,60 @@ fn alternatives(codes: &[u16]) -> String {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
         None => "nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_spelled_as_in_files() {
+        for (milliseconds, words) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (1_500, "1s500ms"),
+            (70_000, "70s"),
+            (135_000, "135s"),
+            (240_000, "4m"),
+            (172_800_000, "48h"),
+        ] {
+            assert_eq!(duration_words(Duration::from_millis(milliseconds)), words);
+        }
+    }
+
+    #[test]
+    fn every_expectation_has_one_wording() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/full/drill.yaml");
+        let (drill, _) = crate::drill::load(file.as_ref(), &|_| None);
+        let words: Vec<String> = drill
+            .expect("the full drill is sound")
+            .expect
+            .iter()
+            .map(|expectation| expectation.value.words())
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "detected by health within 70s",
+                "rto within 135s",
+                "outage within 0s",
+                "path primary -> down -> vm",
+                "never page",
+                "served-by read by vm",
+                "writes fail with 502 or 503",
+                "availability at least 99.5%",
+                "max-errors of read at most 10",
+                "no-failover",
+                "flaps at most 0",
+                "failback to primary within 4m with at most 0 errors",
+                "rpo within 1m",
+                "dns-switch at authority to vm within 70s",
+                "stale-dns at resolver at most 20s past the TTL",
+                "header server of read contains \"nginx\"",
+                "body of read contains \"owner\"",
+                "status of read is 200",
+            ]
+        );
     }
 }

@@ -24,7 +24,6 @@ use crate::{
 pub(crate) mod decode;
 mod references;
 mod stack;
-mod stack_references;
 
 pub(crate) use decode::{METHODS, RESERVED};
 

@@ -2,7 +2,7 @@
 
 use blackstart_lab::control::ResourceKind;
 
-use super::{DnsView, Environment, Probe, Target, stack_references};
+use super::{DnsView, Environment, Probe, Target, stack};
 use crate::source::{
     Context, Document, Node, Problem,
     Step::{Index, Key},
@@ -10,7 +10,6 @@ use crate::source::{
 };
 
 pub(super) fn check(context: &Context<'_>, document: &Document, environment: &Environment) {
-    check_speed(context, document, environment);
     check_service(context, document, environment);
     check_probes(context, document, environment);
     check_tiers(context, document, environment);
@@ -18,20 +17,8 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
     check_targets(context, document, environment);
     if let Some(stack) = &environment.stack {
         let node = document.follow(&[Key("stack")]);
-        stack_references::check(context, node, stack);
+        stack::check(context, node, stack);
         check_host(context, document, environment);
-    }
-}
-
-fn check_speed(context: &Context<'_>, document: &Document, environment: &Environment) {
-    let node = document.follow(&[Key("speed")]);
-    #[expect(clippy::float_cmp, reason = "1 is written as 1")]
-    if environment.stack.is_none() && environment.speed != 1.0 {
-        context.push(Problem::error(
-            context.file(),
-            node.place,
-            "only the lab's clock can run at another speed, and there is no `stack`",
-        ));
     }
 }
 

@@ -1,5 +1,8 @@
 //! The `stack:` block: what the lab stands in for, with the defaults of the services it imitates.
 
+mod distribution;
+mod references;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -7,26 +10,20 @@ use std::{
 };
 
 use blackstart_lab::stack::{
-    Alias, Behavior, Distribution, FailoverRole, HealthCheck, Listener, LoadBalancer, Methods,
-    Origin, OriginGroup, Protocol, Record, RecordType, Resolver, Serves, Stack, StaticSite,
-    TargetGroup, VirtualMachine, Workload, Zone,
+    Alias, FailoverRole, HealthCheck, Listener, LoadBalancer, Protocol, Record, RecordType,
+    Resolver, Serves, Stack, StaticSite, TargetGroup, VirtualMachine, Workload, Zone,
 };
+
+pub(super) use references::check;
 
 use super::decode::host_name;
 use crate::source::Item;
-
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_hours(24);
-const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// The longest that a cache may be told to keep something.
 const LONGEST_TTL: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// The TTL of the answers of a load balancer's name (Route 53 "Choosing between alias and non-alias records"), which an alias takes over.
-const ALIAS_TTL: Duration = MINUTE;
-
-/// The status codes that can make an origin group fail over (CloudFront `OriginGroupFailoverCriteria`).
-const FAILOVER_CODES: [u16; 8] = [400, 403, 404, 416, 500, 502, 503, 504];
+const ALIAS_TTL: Duration = Duration::from_mins(1);
 
 pub(super) fn decode(item: Item<'_>) -> Option<Stack> {
     let mut stack = item.mapping()?;
@@ -43,7 +40,7 @@ pub(super) fn decode(item: Item<'_>) -> Option<Stack> {
     });
     let workloads = stack.default("workloads", BTreeMap::new(), |map| named(map, workload));
     let distributions = stack.default("distributions", BTreeMap::new(), |map| {
-        named(map, distribution)
+        named(map, distribution::decode)
     });
     let virtual_machines = stack.default("virtual-machines", BTreeMap::new(), |map| {
         named(map, virtual_machine)
@@ -85,8 +82,8 @@ fn ttl(item: Item<'_>) -> Option<Duration> {
 fn zone(item: Item<'_>) -> Option<Zone> {
     let mut zone = item.mapping()?;
     let name = zone.require("zone", host_name);
-    let soa_ttl = zone.default("soa-ttl", Duration::from_secs(900), ttl);
-    let negative_ttl = zone.default("negative-ttl", DAY, ttl);
+    let soa_ttl = zone.default("soa-ttl", Duration::from_mins(15), ttl);
+    let negative_ttl = zone.default("negative-ttl", Duration::from_hours(24), ttl);
     let records = zone.require("records", |records| records.list_of(record));
     zone.finish();
     Some(Zone {
@@ -264,7 +261,7 @@ fn target_group(item: Item<'_>) -> Option<TargetGroup> {
     let matcher = group.default("matcher", "200".to_owned(), matcher);
     let deregistration_delay = group.default(
         "deregistration-delay",
-        Duration::from_secs(300),
+        Duration::from_mins(5),
         Item::duration,
     );
     group.finish();
@@ -355,124 +352,6 @@ fn serves(item: Item<'_>) -> Option<Serves> {
     Some(Serves::Application {
         context_path: context_path?,
         database: database?,
-    })
-}
-
-fn distribution(item: Item<'_>) -> Option<Distribution> {
-    let mut distribution = item.mapping()?;
-    let domain_name = distribution.require("domain-name", host_name);
-    let aliases = distribution.default("aliases", Vec::new(), |aliases| aliases.list_of(host_name));
-    let origins = distribution.require("origins", |origins| named(origins, origin));
-    let origin_groups = distribution.default("origin-groups", BTreeMap::new(), |groups| {
-        named(groups, origin_group)
-    });
-    let behaviors =
-        distribution.require("behaviors", |behaviors| behaviors.filled_list_of(behavior));
-    let error_caching_minimum_ttl =
-        distribution.default("error-caching-minimum-ttl", Duration::from_secs(10), ttl);
-    distribution.finish();
-    Some(Distribution {
-        domain_name: domain_name?,
-        aliases: aliases?,
-        origins: origins?,
-        origin_groups: origin_groups?,
-        behaviors: behaviors?,
-        error_caching_minimum_ttl: error_caching_minimum_ttl?,
-    })
-}
-
-fn origin(item: Item<'_>) -> Option<Origin> {
-    let mut origin = item.mapping()?;
-    let domain_name = origin.require("domain-name", host_name);
-    let protocol = origin.require("protocol", protocol);
-    let port = origin.default("port", usual_port(protocol), Item::port);
-    let connection_attempts =
-        origin.default("connection-attempts", 3, |attempts| attempts.whole(1..=3));
-    let connection_timeout =
-        origin.default("connection-timeout", Duration::from_secs(10), |timeout| {
-            let duration = timeout.duration()?;
-            // CloudFront `Origin.ConnectionTimeout`: 1 to 10 seconds.
-            if !(Duration::from_secs(1)..=Duration::from_secs(10)).contains(&duration) {
-                timeout.report("`connection-timeout` must lie between 1s and 10s");
-                return None;
-            }
-            Some(duration)
-        });
-    let read_timeout = origin.default(
-        "read-timeout",
-        Duration::from_secs(30),
-        Item::positive_duration,
-    );
-    origin.finish();
-    Some(Origin {
-        domain_name: domain_name?,
-        protocol: protocol?,
-        port: port?,
-        connection_attempts: connection_attempts?,
-        connection_timeout: connection_timeout?,
-        read_timeout: read_timeout?,
-    })
-}
-
-fn origin_group(item: Item<'_>) -> Option<OriginGroup> {
-    let mut group = item.mapping()?;
-    let members = group.require("members", |members| {
-        let names = members.list_of(Item::text)?;
-        <[String; 2]>::try_from(names)
-            .map_err(|_| members.report("an origin group has exactly two members"))
-            .ok()
-    });
-    let failover_status_codes = group.require("failover-status-codes", |codes| {
-        codes.filled_list_of(|code| {
-            let status = code.status()?;
-            if !FAILOVER_CODES.contains(&status) {
-                code.context().push(
-                    code.problem(format!(
-                        "{} cannot make an origin group fail over",
-                        code.shown()
-                    ))
-                    .with_hint("CloudFront takes 400, 403, 404, 416, 500, 502, 503 and 504"),
-                );
-                return None;
-            }
-            Some(status)
-        })
-    });
-    group.finish();
-    Some(OriginGroup {
-        members: members?,
-        failover_status_codes: failover_status_codes?,
-    })
-}
-
-fn behavior(item: Item<'_>) -> Option<Behavior> {
-    let mut behavior = item.mapping()?;
-    let path = behavior.require("path", Item::text);
-    let origin = behavior.require("origin", Item::text);
-    let methods = behavior.require("methods", |methods| {
-        methods.word(&[
-            ("read", Methods::Read),
-            ("read-and-options", Methods::ReadAndOptions),
-            ("all", Methods::All),
-        ])
-    });
-    let minimum_ttl = behavior.default("minimum-ttl", Duration::ZERO, ttl);
-    let default_ttl = behavior.default("default-ttl", DAY, ttl);
-    let maximum_ttl = behavior.default("maximum-ttl", YEAR, ttl);
-    let item = behavior.item();
-    behavior.finish();
-    let (minimum_ttl, default_ttl, maximum_ttl) = (minimum_ttl?, default_ttl?, maximum_ttl?);
-    if minimum_ttl > default_ttl || default_ttl > maximum_ttl {
-        item.report("`minimum-ttl`, `default-ttl` and `maximum-ttl` must grow in this order");
-        return None;
-    }
-    Some(Behavior {
-        path: path?,
-        origin: origin?,
-        methods: methods?,
-        minimum_ttl,
-        default_ttl,
-        maximum_ttl,
     })
 }
 

@@ -14,6 +14,8 @@ pub(crate) mod lifetime;
 mod sequence;
 pub(crate) mod span;
 pub(crate) mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -211,10 +213,6 @@ impl Watch {
 
     pub(crate) fn speed(&self) -> f64 {
         self.speed
-    }
-
-    pub(crate) fn slack(&self) -> Duration {
-        self.slack
     }
 
     pub(crate) fn stability(&self) -> Stability {

@@ -99,11 +99,6 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Samples sent before the fault.
-    pub(crate) fn before(&self) -> Counts {
-        self.before
-    }
-
     /// Samples sent from the fault to the revert.
     pub(crate) fn held(&self) -> Counts {
         self.held

@@ -1,27 +1,101 @@
-//! Explanations: a page for every fault, expectation, exit code, finding and trap.
+//! Explanations: a page for every fault, expectation, exit code, finding and trap, for reading at three in the morning.
+//!
+//! The pages are plain text in `docs/explain`, compiled in.
+
+use crate::source;
 
 /// A page of explanation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// The topic, as it is asked for.
     pub topic: &'static str,
-    /// The text, lines of at most 100 characters.
+    /// The text: a title line, then 7 to 29 lines of at most 104 characters.
     pub text: &'static str,
 }
 
+macro_rules! pages {
+    ($($topic:literal,)*) => {
+        &[$(Page {
+            topic: $topic,
+            text: include_str!(concat!("../../../docs/explain/", $topic, ".txt")),
+        },)*]
+    };
+}
+
+/// All pages, by topic in alphabetical order.
+const PAGES: &[Page] = pages![
+    "availability",
+    "block-ingress",
+    "body",
+    "break-health-path",
+    "detected",
+    "disable-health-check",
+    "disabled-is-healthy",
+    "dns-switch",
+    "exit-0",
+    "exit-1",
+    "exit-130",
+    "exit-143",
+    "exit-2",
+    "exit-3",
+    "exit-4",
+    "exit-5",
+    "fail-open",
+    "failback",
+    "flaps",
+    "header",
+    "health-check-blind",
+    "inconclusive",
+    "invert-health-check",
+    "keep-alive-stragglers",
+    "kill",
+    "max-errors",
+    "never",
+    "no-failover",
+    "outage",
+    "path",
+    "pause",
+    "prober-late",
+    "respond",
+    "rpo",
+    "rto",
+    "rto-cache-wait",
+    "scale",
+    "served-by",
+    "speed",
+    "stale-dns",
+    "standby-dead",
+    "status",
+    "steady-state",
+    "stop",
+    "tiers",
+    "variables",
+    "writes",
+    "writes-do-not-fail-over",
+];
+
 /// Finds the page of a topic.
 pub fn page(topic: &str) -> Option<Page> {
-    let _ = topic;
-    None
+    PAGES.iter().find(|page| page.topic == topic).copied()
 }
 
 /// All topics in alphabetical order.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    std::iter::empty()
+    PAGES.iter().map(|page| page.topic)
 }
 
 /// The topic that is spelled most like an unknown one, if any is near.
 pub fn nearest(topic: &str) -> Option<&'static str> {
-    let _ = topic;
-    None
+    source::nearest(topic, topics())
 }
+
+impl Page {
+    /// The title: what follows the topic on the first line.
+    pub fn title(&self) -> &'static str {
+        let first = self.text.lines().next().unwrap_or_default();
+        first.split_once(" - ").map_or(first, |(_, title)| title)
+    }
+}
+
+#[cfg(test)]
+mod tests;

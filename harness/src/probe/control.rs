@@ -96,7 +96,17 @@ async fn ask(address: SocketAddr) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::{
+        probe::{
+            BoxFuture, Look, Probe, Trouble,
+            poller::{Schedule, poll},
+        },
+        run::Clock,
+        timeline::{ErrorClass, Event, SampleVerdict, VoidReason},
+    };
 
     #[tokio::test]
     async fn a_healthy_machine_has_no_control_failures() {
@@ -128,5 +138,66 @@ mod tests {
         assert!(control.failed_between(at(200), at(900)));
         assert!(!control.failed_between(at(0), at(99)));
         assert!(!control.failed_between(at(201), at(300)));
+    }
+
+    /// A probe during whose look the control probe fails.
+    struct IllProber {
+        control: Control,
+        trouble: Option<Trouble>,
+    }
+
+    impl Probe for IllProber {
+        fn look(&self, _: u64) -> BoxFuture<'_, Look> {
+            Box::pin(async move {
+                let now = Instant::now();
+                self.control.failed(now, now);
+                Look {
+                    trouble: self.trouble,
+                    ..Look::default()
+                }
+            })
+        }
+    }
+
+    async fn verdict_of_an_ill_prober(trouble: Option<Trouble>) -> SampleVerdict {
+        let control = Control::default();
+        let probe = Arc::new(IllProber {
+            control: control.clone(),
+            trouble,
+        });
+        let schedule = Schedule {
+            name: "read".to_owned(),
+            every: Duration::from_mins(1),
+            phase: Duration::ZERO,
+            good_within: Duration::from_mins(1),
+            timeout: Duration::from_mins(1),
+        };
+        let (sender, mut samples) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let polling = poll(
+            probe,
+            schedule,
+            Clock::start(1.0),
+            control,
+            sender,
+            cancel.clone(),
+        );
+        let polling = tokio::spawn(polling);
+        let Some(Event::Sample(sample)) = samples.recv().await else {
+            panic!("no sample")
+        };
+        cancel.cancel();
+        polling.await.unwrap();
+        sample.verdict
+    }
+
+    #[tokio::test]
+    async fn what_fails_while_the_control_probe_fails_says_nothing_and_what_succeeds_stays_good() {
+        let refused = Some(Trouble::Bad(ErrorClass::Refused));
+        assert_eq!(
+            verdict_of_an_ill_prober(refused).await,
+            SampleVerdict::Void(VoidReason::ControlFailed)
+        );
+        assert_eq!(verdict_of_an_ill_prober(None).await, SampleVerdict::Good);
     }
 }

@@ -225,6 +225,23 @@ impl Probe for DnsProbe {
     }
 }
 
+/// What an answer without anything usable in it means, and in words.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other response code tells more than its name"
+)]
+pub(crate) fn refusal(code: ResponseCode) -> (ErrorClass, String) {
+    match code {
+        ResponseCode::NoError => (ErrorClass::DnsOther, "no such record".to_owned()),
+        ResponseCode::NXDomain => (
+            ErrorClass::DnsNxdomain,
+            "the name does not exist".to_owned(),
+        ),
+        ResponseCode::ServFail => (ErrorClass::DnsServfail, "the server failed".to_owned()),
+        other => (ErrorClass::DnsOther, format!("response code {other}")),
+    }
+}
+
 /// Turns an answer, or its absence, into what a probe saw.
 pub(crate) fn look_at(
     result: Result<DnsAnswer, DnsFailure>,
@@ -246,20 +263,9 @@ pub(crate) fn look_at(
             .with_trouble(trouble, failure.to_string())
         }
         Ok(answer) => {
-            let class = match answer.response_code {
-                ResponseCode::NoError if answer.answers.is_empty() => {
-                    Some((ErrorClass::DnsOther, "no such record".to_owned()))
-                }
-                ResponseCode::NoError => None,
-                ResponseCode::NXDomain => Some((
-                    ErrorClass::DnsNxdomain,
-                    "the name does not exist".to_owned(),
-                )),
-                ResponseCode::ServFail => {
-                    Some((ErrorClass::DnsServfail, "the server failed".to_owned()))
-                }
-                other => Some((ErrorClass::DnsOther, format!("response code {other}"))),
-            };
+            let usable =
+                answer.response_code == ResponseCode::NoError && !answer.answers.is_empty();
+            let class = (!usable).then(|| refusal(answer.response_code));
             let look = Look {
                 tier: recognition.of_dns(&answer.answers),
                 response_code: class

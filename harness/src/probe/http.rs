@@ -154,6 +154,8 @@ impl HttpProbe {
                     bytes.extend_from_slice(&data);
                 }
                 if bytes.len() >= BODY_LIMIT {
+                    // What came in the same packet as the limit does not count, or what is found would depend on the packets.
+                    bytes.truncate(BODY_LIMIT);
                     complete = false;
                     break;
                 }
@@ -296,15 +298,8 @@ impl HttpProbe {
         look.answers = answer.answers;
         look.ttl = answer.ttl;
         if answer.addresses.is_empty() {
-            let class = match answer.response_code {
-                hickory_proto::op::ResponseCode::NXDomain => ErrorClass::DnsNxdomain,
-                hickory_proto::op::ResponseCode::ServFail => ErrorClass::DnsServfail,
-                _ => ErrorClass::DnsOther,
-            };
-            return Err(bad(
-                class,
-                format!("{name} has no address: {}", answer.response_code),
-            ));
+            let (class, reason) = dns::refusal(answer.response_code);
+            return Err(bad(class, format!("{name} has no address: {reason}")));
         }
         // One address a sample, each in turn: what is half up must be visible as half up.
         let turn = self.kept.turn.fetch_add(1, Ordering::Relaxed);

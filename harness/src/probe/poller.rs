@@ -74,30 +74,30 @@ pub async fn poll(
                 void(&schedule, &clock, seq, due(seq), VoidReason::Dropped),
             ),
             Ok(permit) => {
-                let (probe, schedule, clock, control) = (
-                    Arc::clone(&probe),
-                    schedule.clone(),
-                    clock.clone(),
-                    control.clone(),
-                );
+                let (probe, schedule, clock, control) =
+                    (Arc::clone(&probe), schedule.clone(), clock, control.clone());
                 let (samples, cancel, due) = (samples.clone(), cancel.clone(), due(seq));
                 tracker.spawn(async move {
                     let start = Instant::now();
-                    let sample = match cancel.run_until_cancelled(probe.look(u64::from(seq))).await
-                    {
-                        Some(look) => finish(
-                            &schedule,
-                            &clock,
-                            &control,
-                            Times {
-                                seq,
-                                due,
-                                start,
-                                end: Instant::now(),
-                            },
-                            look,
-                        ),
-                        None => void(&schedule, &clock, seq, due, VoidReason::Cancelled),
+                    // The machine may have stalled between the tick and here as well.
+                    let sample = if start > due + schedule.every {
+                        void(&schedule, &clock, seq, due, VoidReason::Late)
+                    } else {
+                        match cancel.run_until_cancelled(probe.look(u64::from(seq))).await {
+                            Some(look) => finish(
+                                &schedule,
+                                &clock,
+                                &control,
+                                Times {
+                                    seq,
+                                    due,
+                                    start,
+                                    end: Instant::now(),
+                                },
+                                look,
+                            ),
+                            None => void(&schedule, &clock, seq, due, VoidReason::Cancelled),
+                        }
                     };
                     drop(permit);
                     send(&samples, sample);
@@ -169,7 +169,7 @@ fn finish(
             sample.verdict = SampleVerdict::Bad(ErrorClass::TooSlow);
             sample.detail = Some(format!(
                 "took {:.3} s",
-                (sample.end - sample.start).as_secs_f64()
+                sample.end.saturating_sub(sample.start).as_secs_f64()
             ));
         }
         SampleVerdict::Good | SampleVerdict::Bad(_) | SampleVerdict::Void(_) => {}

@@ -50,11 +50,13 @@ pub async fn run(
         source,
     })?;
     let writer = Writer::create(&options.folder.join("events.ndjson"))?;
-    let random = fastrand::Rng::with_seed(options.seed);
+    let mut random = fastrand::Rng::with_seed(super::seed_for(options.seed, &plan.drill.name));
+    let phase = plan.limits.phase.mul_f64(random.f64());
     let clock = Clock::start(plan.speed);
     let mut engine = Engine {
         plan,
         clock,
+        phase,
         recorder: Recorder::new(plan, clock, writer, on_event),
         undo_log,
         faults,
@@ -68,7 +70,7 @@ pub async fn run(
         .record(Event::Run(Box::new(started(plan, options))));
     let cancel = CancellationToken::new();
     let (sender, events) = mpsc::unbounded_channel();
-    let tasks = start_looking(plan, site, options, clock, random, &sender, &cancel).await;
+    let tasks = start_looking(plan, site, options, clock, &mut random, &sender, &cancel).await;
     drop(sender);
     let (tasks, looking) = match tasks {
         Ok(tasks) => (tasks, Looking { events, cancel }),
@@ -96,7 +98,7 @@ async fn start_looking(
     site: &Site,
     options: &Options,
     clock: Clock,
-    mut random: fastrand::Rng,
+    random: &mut fastrand::Rng,
     sender: &mpsc::UnboundedSender<Event>,
     cancel: &CancellationToken,
 ) -> Result<JoinSet<()>, RunError> {
@@ -194,6 +196,8 @@ pub(super) struct Looking {
 pub(super) struct Engine<'a> {
     pub(super) plan: &'a Plan,
     pub(super) clock: Clock,
+    /// How much longer than need be the steady state is watched.
+    phase: Duration,
     pub(super) recorder: Recorder<'a>,
     pub(super) undo_log: UndoLog,
     pub(super) faults: Vec<Box<dyn Fault>>,
@@ -379,7 +383,7 @@ impl Engine<'_> {
         let mut steady = SteadyState::new(self.plan);
         let watch_until = self
             .clock
-            .instant(self.clock.now() + self.plan.limits.steady_state);
+            .instant(self.clock.now() + self.plan.limits.steady_state + self.phase);
         // Void samples and slow observers may need longer, an ill service does not become well by waiting.
         let give_up = watch_until + self.plan.real(self.plan.limits.steady_state) * 2;
         loop {

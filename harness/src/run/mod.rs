@@ -103,3 +103,11 @@ pub enum RunError {
     #[error("could not start the control probe on loopback; nothing was injected")]
     Control(#[source] io::Error),
 }
+
+/// The seed of one drill in a run of several: its own, so that they do not all meet the same chance, and the same again when the
+/// drill is run alone with the run's seed.
+pub fn seed_for(seed: u64, drill: &str) -> u64 {
+    // FNV-1a, whose result does not depend on the version of anything.
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    drill.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, hash)
+}

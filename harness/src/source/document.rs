@@ -66,6 +66,18 @@ impl Document {
     ) -> (Option<Self>, Problems) {
         let mut problems = Problems::default();
         problems.remember(path, &text);
+        if let Some(offset) = lone_carriage_return(&text) {
+            let at = position_of(text.get(..offset).unwrap_or_default());
+            problems.push(
+                Problem::error(
+                    path,
+                    Place { at, length: 1 },
+                    "a carriage return that ends no line",
+                )
+                .with_hint("end lines with a line feed"),
+            );
+            return (None, problems);
+        }
         let options = serde_yaml::options! {
             budget: serde_yaml::budget! {
                 max_nodes: MOST_VALUES,
@@ -108,10 +120,11 @@ impl Document {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "the file may not be read".to_owned(),
-        _ => format!("the file cannot be read: {error}"),
+    let unreadable = |error: io::Error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return "there is no such file".to_owned();
+        }
+        format!("the file cannot be read: {error}")
     };
     // Looked at before it is opened: opening a named pipe would wait for its writer.
     let metadata = path.metadata().map_err(unreadable)?;
@@ -129,6 +142,14 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
         return Err("the file is larger than 1 MiB".to_owned());
     }
     Ok(bytes)
+}
+
+/// Where a carriage return stands without a line feed. YAML counts it as the end of a line and editors do not, so every place after it
+/// would be wrong.
+fn lone_carriage_return(text: &str) -> Option<usize> {
+    text.match_indices('\r')
+        .map(|(offset, _)| offset)
+        .find(|offset| !text[offset + 1..].starts_with('\n'))
 }
 
 /// The place behind some text.
@@ -152,16 +173,7 @@ fn syntax_problem(path: &Path, text: &str, error: &serde_yaml::Error) -> Problem
     while let Error::AliasError { error: inner, .. } = error {
         error = inner.without_snippet();
     }
-    // The end of the text may be past its last line; a place inside the file is what can be shown.
-    let last = position_of(text.trim_end());
-    let place = if place.at.line > last.line {
-        Place {
-            at: last,
-            length: 1,
-        }
-    } else {
-        place
-    };
+    let place = inside(text, place);
     let two_documents = || {
         Problem::error(path, place, "the file holds more than one document")
             .with_hint("write one file for each")
@@ -173,6 +185,10 @@ fn syntax_problem(path: &Path, text: &str, error: &serde_yaml::Error) -> Problem
             ),
         )
     };
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser has some sixty errors, of which these need words of ours"
+    )]
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let message = match key {
@@ -205,6 +221,29 @@ fn syntax_problem(path: &Path, text: &str, error: &serde_yaml::Error) -> Problem
             }
             problem
         }
+    }
+}
+
+/// The place, or the nearest one in the text: the end of a text and some characters are reported past it.
+fn inside(text: &str, place: Place) -> Place {
+    let last = position_of(text.trim_end());
+    if place.at.line > last.line {
+        return Place {
+            at: last,
+            length: 1,
+        };
+    }
+    let width = usize::try_from(place.at.line)
+        .ok()
+        .and_then(|line| text.lines().nth(line.checked_sub(1)?))
+        .map_or(0, |line| line.chars().count());
+    let end = u32::try_from(width + 1).unwrap_or(u32::MAX);
+    Place {
+        at: Position {
+            line: place.at.line,
+            column: place.at.column.min(end),
+        },
+        length: place.length,
     }
 }
 

@@ -35,3 +35,6 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub fn process_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
+
+#[cfg(test)]
+mod tests;

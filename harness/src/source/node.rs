@@ -82,36 +82,45 @@ impl Node {
         }
     }
 
-    /// The value of a key, if this is a mapping that has it.
-    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+    /// The text, if this is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    /// A text or a number as it is written, more or less.
+    pub(crate) fn scalar(&self) -> Option<String> {
         match &self.value {
-            Value::Mapping(entries) => entries
-                .iter()
-                .find(|(known, _)| known.name == key)
-                .map(|(_, node)| node),
+            Value::Text(text) => Some(text.clone()),
+            Value::Integer(value) => Some(value.to_string()),
+            Value::Number(value) => Some(value.to_string()),
             Value::Null
             | Value::Boolean(_)
-            | Value::Integer(_)
-            | Value::Number(_)
-            | Value::Text(_)
             | Value::Sequence(_)
+            | Value::Mapping(_)
             | Value::Unknown => None,
         }
     }
 
+    /// The entry of a key, if this is a mapping that has it.
+    fn entry(&self, key: &str) -> Option<&(Key, Self)> {
+        let Value::Mapping(entries) = &self.value else {
+            return None;
+        };
+        entries.iter().find(|(known, _)| known.name == key)
+    }
+
+    /// The value of a key, if this is a mapping that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.entry(key).map(|(_, node)| node)
+    }
+
     /// The place of a key, or of the value itself if it has no such key.
     pub(crate) fn place_of_key(&self, key: &str) -> Place {
-        let found = match &self.value {
-            Value::Mapping(entries) => entries.iter().find(|(known, _)| known.name == key),
-            Value::Null
-            | Value::Boolean(_)
-            | Value::Integer(_)
-            | Value::Number(_)
-            | Value::Text(_)
-            | Value::Sequence(_)
-            | Value::Unknown => None,
-        };
-        found.map_or(self.place, |(key, _)| key.place)
+        self.entry(key).map_or(self.place, |(key, _)| key.place)
     }
 
     /// The value that some steps lead to, or the last one on the way if they lead nowhere.
@@ -144,6 +153,7 @@ impl Node {
     }
 
     /// The tree without its places, for validation against a JSON Schema.
+    #[cfg(test)]
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null | Value::Unknown => serde_json::Value::Null,

@@ -1,11 +1,10 @@
 //! Taking a tree apart. Every method reports what is wrong and goes on, so that one pass finds everything.
 
-use std::{cell::RefCell, ops::RangeInclusive, path::Path, time::Duration};
+mod values;
 
-use super::{Key, Node, Place, Problem, Problems, Value, duration};
+use std::{cell::RefCell, path::Path};
 
-/// The longest duration of a drill or a measurement.
-const LONGEST: Duration = Duration::from_hours(30 * 24);
+use super::{Key, Node, Place, Problem, Problems, Value};
 
 const NAME_RULE: &str = "a name has letters, digits, `-`, `_` and `.`, starts with a letter or digit and has at most 64 characters";
 
@@ -48,9 +47,9 @@ impl<'a> Context<'a> {
                 one_of(known.clone())
             ),
         );
-        self.push(match &node.value {
-            Value::Text(name) if !node.filled => problem.with_nearest(name, known),
-            _ => problem,
+        self.push(match node.text() {
+            Some(name) if !node.filled => problem.with_nearest(name, known),
+            Some(_) | None => problem,
         });
     }
 
@@ -115,272 +114,13 @@ impl<'a> Item<'a> {
         });
     }
 
-    /// Text that is not empty.
-    pub(crate) fn text(self) -> Option<String> {
-        match &self.node.value {
-            Value::Text(text) if text.trim().is_empty() => {
-                self.report(format!("`{}` is empty", self.name));
-                None
-            }
-            Value::Text(text) => Some(text.clone()),
-            _ => {
-                self.wrong_kind("text");
-                None
-            }
-        }
-    }
-
-    /// Text, or a whole number as text: `200` and `200-399` are both written without quotes.
-    pub(crate) fn text_or_whole(self) -> Option<String> {
-        match &self.node.value {
-            Value::Integer(value) => Some(value.to_string()),
-            _ => self.text(),
-        }
-    }
-
-    /// Whether this is exactly such a text.
-    pub(crate) fn is_text(self, text: &str) -> bool {
-        matches!(&self.node.value, Value::Text(value) if value == text)
-    }
-
-    /// Whether this is a text that starts so.
-    pub(crate) fn starts_with(self, start: &str) -> bool {
-        matches!(&self.node.value, Value::Text(value) if value.starts_with(start))
-    }
-
-    /// The path of a URL, with or without a query.
-    pub(crate) fn path(self) -> Option<String> {
-        let text = self.text()?;
-        let sound = text.starts_with('/')
-            && !text.contains(char::is_whitespace)
-            && text.parse::<http::uri::PathAndQuery>().is_ok();
-        if !sound {
-            self.report(format!(
-                "{} is not the path of a URL, which starts with `/`",
-                self.shown()
-            ));
-            return None;
-        }
-        Some(text)
-    }
-
-    /// The name of an HTTP header.
-    pub(crate) fn header_name(self) -> Option<String> {
-        let text = self.text()?;
-        if text.parse::<http::HeaderName>().is_err() {
-            self.report(format!("{} is not the name of a header", self.shown()));
-            return None;
-        }
-        Some(text)
-    }
-
-    /// A name that other places refer to: plain, and not from a variable, so that it can be shown everywhere.
-    pub(crate) fn name(self) -> Option<String> {
-        let text = self.text()?;
-        if self.node.filled {
-            self.report(format!(
-                "`{}` is a name, and a name cannot come from a variable",
-                self.name
-            ));
-            return None;
-        }
-        if !is_plain_name(&text) {
-            self.context.push(
-                self.problem(format!("{} is not a name", self.shown()))
-                    .with_hint(NAME_RULE),
-            );
-            return None;
-        }
-        Some(text)
-    }
-
-    /// `true` or `false`.
-    pub(crate) fn boolean(self) -> Option<bool> {
-        match &self.node.value {
-            Value::Boolean(value) => Some(*value),
-            Value::Text(text) if self.node.filled && text == "true" => Some(true),
-            Value::Text(text) if self.node.filled && text == "false" => Some(false),
-            _ => {
-                self.wrong_kind("`true` or `false`");
-                None
-            }
-        }
-    }
-
-    /// A whole number in a range.
-    pub(crate) fn whole(self, range: RangeInclusive<u32>) -> Option<u32> {
-        let value = match &self.node.value {
-            Value::Integer(value) => *value,
-            Value::Text(text) if self.node.filled => {
-                let Ok(value) = text.trim().parse() else {
-                    self.report(format!(
-                        "`{}` must be a whole number, and the variable holds none",
-                        self.name
-                    ));
-                    return None;
-                };
-                value
-            }
-            _ => {
-                self.wrong_kind("a whole number");
-                return None;
-            }
-        };
-        u32::try_from(value)
-            .ok()
-            .filter(|value| range.contains(value))
-            .or_else(|| {
-                self.report(format!(
-                    "`{}` must lie between {} and {}",
-                    self.name,
-                    range.start(),
-                    range.end()
-                ));
-                None
-            })
-    }
-
-    /// A port number.
-    pub(crate) fn port(self) -> Option<u16> {
-        self.whole(1..=u32::from(u16::MAX))
-            .and_then(|port| u16::try_from(port).ok())
-    }
-
-    /// An HTTP status code.
-    pub(crate) fn status(self) -> Option<u16> {
-        self.whole(100..=599)
-            .and_then(|status| u16::try_from(status).ok())
-    }
-
-    /// A number greater than 0.
-    pub(crate) fn positive_number(self) -> Option<f64> {
-        let value = match &self.node.value {
-            #[expect(clippy::cast_precision_loss, reason = "a speed has few digits")]
-            Value::Integer(value) => *value as f64,
-            Value::Number(value) => *value,
-            Value::Text(text) if self.node.filled => text.trim().parse().unwrap_or(f64::NAN),
-            _ => {
-                self.wrong_kind("a number");
-                return None;
-            }
-        };
-        if value.is_finite() && value > 0.0 {
-            Some(value)
-        } else {
-            self.report(format!("`{}` must be greater than 0", self.name));
-            None
-        }
-    }
-
-    /// A share, written `99.5%`.
-    pub(crate) fn percent(self) -> Option<f64> {
-        let number = match &self.node.value {
-            Value::Text(text) => text
-                .strip_suffix('%')
-                .and_then(|number| number.parse::<f64>().ok()),
-            Value::Integer(_) | Value::Number(_) => None,
-            _ => {
-                self.wrong_kind("a percentage such as `99.5%`");
-                return None;
-            }
-        };
-        match number {
-            Some(number) if (0.0..=100.0).contains(&number) => Some(number),
-            Some(_) => {
-                self.report(format!("`{}` must lie between 0% and 100%", self.name));
-                None
-            }
-            None => {
-                self.context.push(
-                    self.problem(format!("{} is not a percentage", self.shown()))
-                        .with_hint("write it with its sign: `99.5%`"),
-                );
-                None
-            }
-        }
-    }
-
-    /// A duration of at most 30 days; `0s` is one.
-    pub(crate) fn duration(self) -> Option<Duration> {
-        self.duration_up_to(LONGEST)
-    }
-
-    /// A duration of more than nothing and at most 30 days.
-    pub(crate) fn positive_duration(self) -> Option<Duration> {
-        let duration = self.duration()?;
-        if duration.is_zero() {
-            self.report(format!("`{}` must be longer than 0s", self.name));
-            return None;
-        }
-        Some(duration)
-    }
-
-    /// A duration up to a longest one; `0s` is one.
-    pub(crate) fn duration_up_to(self, longest: Duration) -> Option<Duration> {
-        let text = match &self.node.value {
-            Value::Text(text) => text.clone(),
-            Value::Integer(value) => value.to_string(),
-            Value::Number(value) => value.to_string(),
-            _ => {
-                self.wrong_kind("a duration such as `30s`");
-                return None;
-            }
-        };
-        match duration::parse(&text) {
-            Ok(duration) if duration > longest => {
-                self.report(format!(
-                    "`{}` is longer than {}h",
-                    self.name,
-                    longest.as_secs() / 3600
-                ));
-                None
-            }
-            Ok(duration) => Some(duration),
-            Err(wrong) => {
-                let problem = self.problem(format!("{} {}", self.shown(), wrong.message));
-                self.context.push(match wrong.hint {
-                    Some(hint) if !self.node.filled => problem.with_hint(hint),
-                    Some(_) | None => problem,
-                });
-                None
-            }
-        }
-    }
-
-    /// One of some words.
-    pub(crate) fn word<T: Copy>(self, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text()?;
-        words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
-            .or_else(|| {
-                let problem = self.problem(format!(
-                    "{} is not a value of `{}`, expected {}",
-                    self.shown(),
-                    self.name,
-                    one_of(words.iter().map(|(word, _)| *word))
-                ));
-                self.context.push(if self.node.filled {
-                    problem
-                } else {
-                    problem.with_nearest(&text, words.iter().map(|(word, _)| *word))
-                });
-                None
-            })
-    }
-
     /// The entries of a list.
     pub(crate) fn list(self) -> Option<Vec<Self>> {
-        match &self.node.value {
-            Value::Sequence(nodes) => {
-                Some(nodes.iter().map(|node| Self { node, ..self }).collect())
-            }
-            _ => {
-                self.wrong_kind("a list");
-                None
-            }
-        }
+        let Value::Sequence(nodes) = &self.node.value else {
+            self.wrong_kind("a list");
+            return None;
+        };
+        Some(nodes.iter().map(|node| Self { node, ..self }).collect())
     }
 
     /// The entries of a list that is not empty.
@@ -405,25 +145,19 @@ impl<'a> Item<'a> {
 
     /// The entries of a mapping whose keys are names of the file's author.
     pub(crate) fn entries(self) -> Option<Vec<(&'a Key, Self)>> {
-        match &self.node.value {
-            Value::Mapping(entries) => Some(
-                entries
-                    .iter()
-                    .map(|(key, node)| {
-                        let item = Self {
-                            node,
-                            name: &key.name,
-                            ..self
-                        };
-                        (key, item)
-                    })
-                    .collect(),
-            ),
-            _ => {
-                self.wrong_kind("a mapping");
-                None
-            }
-        }
+        let Value::Mapping(entries) = &self.node.value else {
+            self.wrong_kind("a mapping");
+            return None;
+        };
+        let entries = entries.iter().map(|(key, node)| {
+            let item = Self {
+                node,
+                name: &key.name,
+                ..self
+            };
+            (key, item)
+        });
+        Some(entries.collect())
     }
 
     /// The entries of a mapping whose keys are names that other places refer to.
@@ -606,15 +340,11 @@ pub(crate) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
 /// A value as it may be shown: what a variable holds stays out of messages.
 pub(crate) fn shown(node: &Node) -> String {
     const LONGEST: usize = 60;
-    let text = match &node.value {
-        _ if node.filled => return "the value of the variable".to_owned(),
-        Value::Text(text) => text.clone(),
-        Value::Integer(value) => value.to_string(),
-        Value::Number(value) => value.to_string(),
-        Value::Boolean(value) => value.to_string(),
-        Value::Null | Value::Sequence(_) | Value::Mapping(_) | Value::Unknown => {
-            return node.kind().to_owned();
-        }
+    if node.filled {
+        return "the value of the variable".to_owned();
+    }
+    let Some(text) = node.scalar() else {
+        return node.kind().to_owned();
     };
     if text.chars().count() > LONGEST {
         let start: String = text.chars().take(LONGEST).collect();

@@ -15,7 +15,7 @@ use crate::{
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
-    run::{Options, RunError, StepLimits, Stop, run},
+    run::{Options, RunError, StepLimits, Stop, run, seed_for},
     source::Variables,
     timeline::{Entry, Event, file::Reader},
     verdict::Judge,
@@ -109,7 +109,12 @@ pub async fn conduct(
     };
     write(DRILL, &drill.text)?;
     write(ENVIRONMENT, &environment.text)?;
-    let site = Site::open(Arc::clone(environment), plan.speed, assignment.seed).await?;
+    let site = Site::open(
+        Arc::clone(environment),
+        plan.speed,
+        seed_for(assignment.seed, &drill.name),
+    )
+    .await?;
     let result = run_in(&plan, &site, assignment, stop, on_event).await;
     site.close().await;
     result?;

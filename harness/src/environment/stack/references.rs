@@ -12,7 +12,7 @@ use crate::source::{
     report_duplicates,
 };
 
-pub(super) fn check(context: &Context<'_>, node: &Node, stack: &Stack) {
+pub(in crate::environment) fn check(context: &Context<'_>, node: &Node, stack: &Stack) {
     let checker = Checker { context, stack };
     for (index, zone) in stack.zones.iter().enumerate() {
         checker.zone(node.follow(&[Key("zones"), Index(index)]), zone);
