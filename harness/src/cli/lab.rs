@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use tokio::runtime::Handle;
+
 use super::{Terminal, print, signals::Signals, tell, tell_error, variable};
-use crate::{catalog, environment::Environment, exit_code::ExitCode, provider::site::Site, suite};
+use crate::{
+    catalog, environment::Environment, exit_code::ExitCode, provider::site::Site, suite::Threads,
+};
 
 pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
     let (environment, problems) = catalog::load_environment(name, &variable);
@@ -17,17 +21,17 @@ pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
     let Some(environment) = environment else {
         return ExitCode::Usage;
     };
-    let runtime = match suite::runtime() {
-        Ok(runtime) => runtime,
+    let threads = match Threads::start() {
+        Ok(threads) => threads,
         Err(error) => {
             tell_error(&error);
             return ExitCode::CouldNotRun;
         }
     };
-    runtime.block_on(keep_up(Arc::new(environment), speed))
+    threads.block_on(keep_up(Arc::new(environment), speed, threads.labs()))
 }
 
-async fn keep_up(environment: Arc<Environment>, speed: f64) -> ExitCode {
+async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> ExitCode {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -35,7 +39,7 @@ async fn keep_up(environment: Arc<Environment>, speed: f64) -> ExitCode {
             return ExitCode::CouldNotRun;
         }
     };
-    let opening = Site::open(Arc::clone(&environment), speed, fastrand::u64(..));
+    let opening = Site::open(Arc::clone(&environment), speed, fastrand::u64(..), &labs);
     let site = tokio::select! {
         opened = opening => match opened {
             Ok(site) => site,

@@ -166,6 +166,11 @@ impl Tally {
 
     pub(super) fn take(&mut self, sample: &Sample, every: Duration, marks: &Marks) {
         match sample.verdict {
+            // The run ended while it was under way: nobody was still looking, so nothing was missed.
+            SampleVerdict::Void(VoidReason::Cancelled) => {
+                *self.void.entry(VoidReason::Cancelled).or_default() += 1;
+                return;
+            }
             SampleVerdict::Void(reason) => {
                 *self.void.entry(reason).or_default() += 1;
                 self.part(sample.scheduled, marks).void += 1;

@@ -48,7 +48,6 @@ fn sample(seq: u64, took: u64, seen: &str) -> Sample {
         answers: Vec::new(),
         ttl: None,
         response_code: None,
-        retransmissions: None,
         detail: None,
     }
 }

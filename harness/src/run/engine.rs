@@ -24,6 +24,9 @@ use crate::{
     timeline::{Event, FORMAT_VERSION, Outcome, Phase, RunStarted, file::Writer},
 };
 
+/// How many windows a service has to be steady in one of them.
+const STEADY_WINDOWS: u32 = 3;
+
 /// Runs a drill: the only function of the program that changes a target.
 ///
 /// Once the timeline is begun this returns what became of the run, whatever happens: every target that was captured is reverted
@@ -379,17 +382,45 @@ impl Engine<'_> {
         }
     }
 
+    /// Watches until the service has been good for a whole window. A service that fails begins the window anew, and one that is
+    /// good in none of three is not steady: a drill on a sick system proves nothing.
     async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
         let mut steady = SteadyState::new(self.plan);
+        for window in 1..=STEADY_WINDOWS {
+            steady.begin_anew();
+            self.watch_window(looking, &mut steady).await?;
+            let problems = steady.problems().join("; ");
+            if problems.is_empty() {
+                return Ok(());
+            }
+            if window == STEADY_WINDOWS {
+                let words = format!(
+                    "steady state not met in {STEADY_WINDOWS} attempts: {problems}; nothing was injected"
+                );
+                return Err(Halt::Trouble(words));
+            }
+            self.recorder.record(Event::Note {
+                text: format!("not steady yet: {problems}"),
+            });
+        }
+        Ok(())
+    }
+
+    /// Watches for the length of the steady state and a random while longer, and until there is enough to decide by.
+    async fn watch_window(
+        &mut self,
+        looking: &mut Looking,
+        steady: &mut SteadyState<'_>,
+    ) -> Result<(), Halt> {
         let watch_until = self
             .clock
             .instant(self.clock.now() + self.plan.limits.steady_state + self.phase);
         // Void samples and slow observers may need longer, an ill service does not become well by waiting.
-        let give_up = watch_until + self.plan.real(self.plan.limits.steady_state) * 2;
+        let give_up = watch_until + self.plan.real(self.plan.limits.steady_state);
         loop {
             let now = Instant::now();
             if (now >= watch_until && steady.is_decided()) || now >= give_up {
-                break;
+                return Ok(());
             }
             let wake = if now < watch_until {
                 watch_until
@@ -409,14 +440,6 @@ impl Engine<'_> {
                 },
             }
         }
-        let problems = steady.problems();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Halt::Trouble(format!(
-            "steady state not met: {}; nothing was injected",
-            problems.join("; ")
-        )))
     }
 
     /// Waits until everything is as it was before the drill, for users and for the standbys alike, and no longer than the drill
