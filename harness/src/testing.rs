@@ -36,8 +36,6 @@ pub fn drills(folder: impl AsRef<Path>) -> ExitCode {
     arguments.test_threads.get_or_insert(AT_ONCE);
     let folder = folder.as_ref();
     let reports = folder.parent().unwrap_or(folder).join("reports");
-    // The provider of TLS is the process's; that it is chosen already is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
     let trials = match load(folder) {
         Ok(entries) => trials(entries, &reports),
         Err(problems) => Ok(vec![Trial::test("check", move || {

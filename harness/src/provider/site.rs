@@ -136,6 +136,16 @@ impl Site {
         &self.provider
     }
 
+    /// Carries faults out in another way: `bind` is given what the environment itself would use, to wrap it or to replace it.
+    #[must_use]
+    pub fn with_provider(
+        mut self,
+        bind: impl FnOnce(Arc<dyn Provider>) -> Arc<dyn Provider>,
+    ) -> Self {
+        self.provider = bind(self.provider);
+        self
+    }
+
     /// The environment that was opened.
     pub fn environment(&self) -> &Arc<Environment> {
         &self.environment

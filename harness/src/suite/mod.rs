@@ -19,7 +19,7 @@ use crate::{
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
-    run::{Options, RunError, Stop, run, seed_for},
+    run::{Options, RunError, StepLimits, Stop, run, seed_for},
     source::Variables,
     timeline::{Entry, Event, file::Reader},
     verdict::Judge,
@@ -141,6 +141,7 @@ async fn run_in(
         seed: assignment.seed,
         command: assignment.command.clone(),
         started_at: jiff::Timestamp::now().to_string(),
+        limits: StepLimits::default(),
     };
     // What became of it is in the timeline, which is what is judged.
     run(plan, site, &options, stop, on_event).await.map(drop)
