@@ -206,9 +206,14 @@ impl Script {
         )
         .unwrap();
         let script = Arc::clone(self);
-        let site = Site::open(Arc::clone(&entry.environment), plan.speed, 1)
-            .await
-            .unwrap();
+        let site = Site::open(
+            Arc::clone(&entry.environment),
+            plan.speed,
+            1,
+            &tokio::runtime::Handle::current(),
+        )
+        .await
+        .unwrap();
         let site = site.with_provider(|lab| Arc::new(Scripted { script, lab }));
         let options = Options {
             run_id: "scripted".to_owned(),
