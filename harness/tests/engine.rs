@@ -494,7 +494,7 @@ fn without_an_undo_record_on_disk_nothing_is_injected() {
         );
         return;
     }
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = blackstart::suite::Threads::start().unwrap();
     let (finished, calls) = runtime.block_on(Script::new().play_unread());
     let Outcome::CouldNotRun {
         phase: Phase::Inject,

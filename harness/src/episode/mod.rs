@@ -256,9 +256,13 @@ impl Watch {
             }
             SampleVerdict::Bad(class) => Sight::Bad(class),
             SampleVerdict::Good => {
-                let state = match &sample.tier {
-                    Some(tier) => State::Tier(tier.clone()),
-                    None => State::Other(sample.answers.join(" ")),
+                let state = if let Some(tier) = &sample.tier {
+                    State::Tier(tier.clone())
+                } else {
+                    // Servers rotate addresses; the same set is the same answer.
+                    let mut answers = sample.answers.clone();
+                    answers.sort_unstable();
+                    State::Other(answers.join(" "))
                 };
                 if self.follows_ttl
                     && let Some(ttl) = sample.ttl

@@ -262,3 +262,30 @@ fn recovered_means_failed_and_then_stable() {
     assert_eq!(watch(&then).recovered_since(ms(1000)), Some(ms(9100)));
     assert_eq!(watch(&then).recovered_since(ms(9050)), None);
 }
+
+#[test]
+fn what_was_under_way_when_the_run_ended_leaves_no_gap() {
+    let mut watch = watch(&[(4, "a"), (4, "a")]);
+    for seq in 12..20 {
+        let mut late = sample(seq, 0, "void");
+        late.verdict = SampleVerdict::Void(VoidReason::Cancelled);
+        watch.push(&late);
+    }
+    watch.finish();
+    assert_eq!(watch.tally().held().void, 0);
+    assert_eq!(watch.tally().gaps(), []);
+    assert_eq!(watch.tally().void()[&VoidReason::Cancelled], 8);
+}
+
+#[test]
+fn rotated_addresses_are_the_same_answer() {
+    let mut watch = Watch::new(&started(), 1.0);
+    for seq in 0..4 {
+        let mut rotated = sample(seq, 4, "a");
+        rotated.tier = None;
+        rotated.answers = vec!["192.0.2.1".to_owned(), "192.0.2.2".to_owned()];
+        rotated.answers.rotate_left(usize::from(seq % 2 == 1));
+        watch.push(&rotated);
+    }
+    assert_eq!(watch.stretches().len(), 1);
+}
