@@ -105,10 +105,10 @@ fn conduct(threads: &Threads, assignment: &Assignment) -> Result<(), Failed> {
         assignment.folder.join("TEST-drills.xml"),
         junit::render(reports),
     )?;
-    match exit_code::ExitCode::from(&report.judgement) {
-        exit_code::ExitCode::Passed => Ok(()),
-        _ => Err(Failed::from(terminal::render(reports, &Style::default()))),
+    if exit_code::ExitCode::from(&report.judgement) == exit_code::ExitCode::Passed {
+        return Ok(());
     }
+    Err(Failed::from(terminal::render(reports, &Style::default())))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

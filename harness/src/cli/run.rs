@@ -104,7 +104,7 @@ async fn watch_all(
         drop(sender.send((drill.to_owned(), entry.clone())));
     });
     tokio::pin!(conducting);
-    let display = Display::choose(terminal.quiet, terminal.stderr_is_terminal, variable);
+    let display = Display::choose(terminal.quiet, terminal.live, variable);
     let mut live = Live::new(
         display,
         terminal.stderr,

@@ -52,7 +52,7 @@ pub async fn run(
         path: options.folder.join(super::undo_log::FILE_NAME),
         source,
     })?;
-    let writer = Writer::create(&options.folder.join("events.ndjson"))?;
+    let writer = Writer::create(options.folder.join("events.ndjson"))?;
     let mut random = fastrand::Rng::with_seed(super::seed_for(options.seed, &plan.drill.name));
     let phase = plan.limits.phase.mul_f64(random.f64());
     let clock = Clock::start(plan.speed);

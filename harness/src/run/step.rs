@@ -37,7 +37,7 @@ where
         let reading = async { read().await };
         let found = match timeout_at(deadline, caught(reading)).await {
             Ok(Ok(Ok(Found::AsExpected))) => return Ok(()),
-            Ok(Ok(Ok(Found::Otherwise(words)))) | Ok(Err(words)) => words,
+            Ok(Ok(Ok(Found::Otherwise(words))) | Err(words)) => words,
             Ok(Ok(Err(error))) => error.to_string(),
             Err(_) => format!("no answer within {limit:?}"),
         };
