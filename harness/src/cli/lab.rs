@@ -111,7 +111,7 @@ fn instructions(
         "lab of {}, at {} times the wall's clock\n\n\
          what the authority answers, and what users get from their resolver\n  {}\n  {}\n\n\
          the service as users reach it\n  \
-         curl -i {trust}--connect-to {host}:{logical}:$({ask} | tail -1):{port} {url}\n\n\
+         curl -si {trust}--connect-to {host}:{logical}:$({ask} | tail -1):{port} {url}\n\n\
          the control plane: read, break, put back\n",
         environment.name,
         site.speed(),
@@ -120,12 +120,18 @@ fn instructions(
     );
     let api = format!("http://{admin}/v1");
     let bearer = format!("-H 'Authorization: Bearer {token}'");
-    for line in [
-        format!("curl -s {bearer} {api}/resources"),
-        format!("curl -s {bearer} {api}/workload/web"),
-        format!("curl -s {bearer} -X PATCH -d '{{\"replicas\": 0}}' {api}/workload/web"),
-        format!("curl -s {bearer} -X PATCH -d '{{\"replicas\": 2}}' {api}/workload/web"),
-    ] {
+    let mut lines = vec![format!("curl -s {bearer} {api}/resources")];
+    let workloads = environment.stack.iter().flat_map(|stack| &stack.workloads);
+    if let Some((name, workload)) = workloads.into_iter().next() {
+        let scale = |replicas| {
+            format!(
+                "curl -s {bearer} -X PATCH -d '{{\"replicas\": {replicas}}}' {api}/workload/{name}"
+            )
+        };
+        lines.push(format!("curl -s {bearer} {api}/workload/{name}"));
+        lines.extend([scale(0), scale(workload.replicas)]);
+    }
+    for line in lines {
         text.push_str("  ");
         text.push_str(&line);
         text.push('\n');
