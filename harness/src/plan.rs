@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    drill::{After, Drill, Expect, Hold, duration_words},
+    drill::{After, Drill, Hold, duration_words},
     environment::{Connection, Environment, Probe},
     probe::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit},
     provider::{ProviderError, lab},
@@ -212,10 +212,7 @@ fn limits(drill: &Drill, environment: &Environment, every: Duration, speed: f64)
     let failback = drill
         .expect
         .iter()
-        .find_map(|expectation| match &expectation.value {
-            Expect::Failback { within, .. } => Some(*within),
-            _ => None,
-        });
+        .find_map(|expectation| expectation.value.failback_limit());
     Limits {
         steady_state: drill.steady_state.r#for.max(every * STEADY_SAMPLES),
         phase: longest_period(environment).max(every),

@@ -22,11 +22,11 @@ use crate::{
     report::{Style, json, junit, terminal},
     run::Stopper,
     source::Coloring,
-    suite::{self, Assignment, RunFolder, RunId},
+    suite::{self, Assignment, RunFolder, RunId, Threads},
 };
 
 /// How many drills run at once unless `--test-threads` says otherwise: they mostly wait.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 4;
 
 /// Runs every drill of a folder as a trial named `lab::NAME` and leaves the reports in `reports/` beside the folder.
 ///
@@ -36,8 +36,6 @@ pub fn drills(folder: impl AsRef<Path>) -> ExitCode {
     arguments.test_threads.get_or_insert(AT_ONCE);
     let folder = folder.as_ref();
     let reports = folder.parent().unwrap_or(folder).join("reports");
-    // The provider of TLS is the process's; that it is chosen already is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
     let trials = match load(folder) {
         Ok(entries) => trials(entries, &reports),
         Err(problems) => Ok(vec![Trial::test("check", move || {
@@ -68,11 +66,11 @@ fn load(folder: &Path) -> Result<Vec<catalog::Entry>, String> {
 }
 
 fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, std::io::Error> {
-    let runtime = Arc::new(suite::runtime()?);
+    let threads = Arc::new(Threads::start()?);
     let run_id = RunId::new(jiff::Timestamp::now(), &mut fastrand::Rng::new());
     let seed = fastrand::u64(..1_000_000);
     let trial = |entry: catalog::Entry| {
-        let (runtime, run_id, reports) = (Arc::clone(&runtime), run_id.clone(), reports.to_owned());
+        let (threads, run_id, reports) = (Arc::clone(&threads), run_id.clone(), reports.to_owned());
         let name = format!("lab::{}", entry.drill.name);
         Trial::test(name, move || {
             let folder = folder_of(&reports, &run_id, &entry.drill.name)?;
@@ -83,8 +81,9 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 folder,
                 seed,
                 command: std::env::args().collect(),
+                labs: threads.labs(),
             };
-            conduct(&runtime, &assignment)
+            conduct(&threads, &assignment)
         })
     };
     Ok(entries.into_iter().map(trial).collect())
@@ -95,9 +94,9 @@ fn folder_of(reports: &Path, run_id: &RunId, drill: &str) -> Result<PathBuf, std
     RunFolder::join(reports, run_id)?.of_drill(drill)
 }
 
-fn conduct(runtime: &tokio::runtime::Runtime, assignment: &Assignment) -> Result<(), Failed> {
+fn conduct(threads: &Threads, assignment: &Assignment) -> Result<(), Failed> {
     let (_stopper, stop) = Stopper::new();
-    let report = runtime
+    let report = threads
         .block_on(suite::conduct(assignment, stop, &mut |_| {}))
         .map_err(|error| chain(&error))?;
     let reports = std::slice::from_ref(&report);
@@ -106,10 +105,10 @@ fn conduct(runtime: &tokio::runtime::Runtime, assignment: &Assignment) -> Result
         assignment.folder.join("TEST-drills.xml"),
         junit::render(reports),
     )?;
-    match exit_code::ExitCode::from(&report.judgement) {
-        exit_code::ExitCode::Passed => Ok(()),
-        _ => Err(Failed::from(terminal::render(reports, &Style::default()))),
+    if exit_code::ExitCode::from(&report.judgement) == exit_code::ExitCode::Passed {
+        return Ok(());
     }
+    Err(Failed::from(terminal::render(reports, &Style::default())))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

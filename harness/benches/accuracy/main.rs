@@ -69,8 +69,8 @@ fn cadence(text: &str) -> Result<Duration, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done =
-        blackstart::suite::runtime().and_then(|runtime| runtime.block_on(measure(&arguments)));
+    let done = blackstart::suite::Threads::start()
+        .and_then(|threads| threads.block_on(measure(&arguments)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

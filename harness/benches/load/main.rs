@@ -79,18 +79,18 @@ fn main() -> ExitCode {
 }
 
 fn play(part: &Part, arguments: &Arguments) -> io::Result<()> {
-    let runtime = blackstart::suite::runtime()?;
+    let threads = blackstart::suite::Threads::start()?;
     match part {
-        Part::Serve => runtime.block_on(server::serve()),
+        Part::Serve => threads.block_on(server::serve()),
         Part::Look { server, probes } => {
             let time = Duration::from_secs(arguments.seconds);
-            let looked = runtime.block_on(looking::look(*server, *probes, time))?;
+            let looked = threads.block_on(looking::look(*server, *probes, time))?;
             println!("{}", serde_json::to_string(&looked)?);
             Ok(())
         }
         Part::Record { server, file } => {
             let time = Duration::from_mins(arguments.minutes);
-            runtime.block_on(recording::record(*server, file, time))
+            threads.block_on(recording::record(*server, file, time))
         }
         Part::Judge { file } => {
             println!("{}", serde_json::to_string(&recording::judge(file)?)?);

@@ -114,11 +114,11 @@ pub fn load_recorded(
 ) -> (Option<Entry>, Problems) {
     let variables = |name: &str| variables(name).or_else(|| Some(format!("${{{name}}}")));
     let (drill, mut problems) = drill::load(drill, &variables);
-    let (environment, found) = environment::load(environment, &variables);
+    let (environment, found) = environment::read(environment, &variables);
     problems.append(found);
-    let entry = drill.zip(environment).map(|(drill, environment)| Entry {
+    let entry = drill.zip(environment).map(|(drill, file)| Entry {
         drill,
-        environment: Arc::new(environment),
+        environment: Arc::new(file.environment),
     });
     (entry, problems)
 }

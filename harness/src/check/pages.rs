@@ -15,8 +15,12 @@ pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
         .iter()
         .flat_map(|stack| &stack.static_sites);
     for (name, site) in sites {
-        let what = match File::open(&site.page) {
-            Ok(_) if site.page.is_file() => continue,
+        // Looked at before it is opened: opening a named pipe would wait for its writer.
+        let what = match site.page.metadata() {
+            Ok(metadata) if metadata.is_file() => match File::open(&site.page) {
+                Ok(_) => continue,
+                Err(_) => "may not be read",
+            },
             Ok(_) => "is not a file",
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there",
             Err(_) => "may not be read",

@@ -83,7 +83,7 @@ pub(super) enum SchemaOf {
     Drill,
     /// An environment file.
     Environment,
-    /// report.json.
+    /// `report.json`.
     Report,
 }
 
@@ -148,7 +148,7 @@ pub(super) struct ReportArguments {
 pub(super) enum Format {
     /// The report for people.
     Human,
-    /// The report as report.json has it.
+    /// The report as `report.json` has it.
     Json,
     /// JUnit XML.
     Junit,

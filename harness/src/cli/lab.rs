@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use tokio::runtime::Handle;
+
 use super::{Terminal, print, signals::Signals, tell, tell_error, variable};
-use crate::{catalog, environment::Environment, exit_code::ExitCode, provider::site::Site, suite};
+use crate::{
+    catalog, environment::Environment, exit_code::ExitCode, provider::site::Site, suite::Threads,
+};
 
 pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
     let (environment, problems) = catalog::load_environment(name, &variable);
@@ -17,17 +21,17 @@ pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
     let Some(environment) = environment else {
         return ExitCode::Usage;
     };
-    let runtime = match suite::runtime() {
-        Ok(runtime) => runtime,
+    let threads = match Threads::start() {
+        Ok(threads) => threads,
         Err(error) => {
             tell_error(&error);
             return ExitCode::CouldNotRun;
         }
     };
-    runtime.block_on(keep_up(Arc::new(environment), speed))
+    threads.block_on(keep_up(Arc::new(environment), speed, threads.labs()))
 }
 
-async fn keep_up(environment: Arc<Environment>, speed: f64) -> ExitCode {
+async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> ExitCode {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -35,7 +39,7 @@ async fn keep_up(environment: Arc<Environment>, speed: f64) -> ExitCode {
             return ExitCode::CouldNotRun;
         }
     };
-    let opening = Site::open(Arc::clone(&environment), speed, fastrand::u64(..));
+    let opening = Site::open(Arc::clone(&environment), speed, fastrand::u64(..), &labs);
     let site = tokio::select! {
         opened = opening => match opened {
             Ok(site) => site,
@@ -107,7 +111,7 @@ fn instructions(
         "lab of {}, at {} times the wall's clock\n\n\
          what the authority answers, and what users get from their resolver\n  {}\n  {}\n\n\
          the service as users reach it\n  \
-         curl -i {trust}--connect-to {host}:{logical}:$({ask} | tail -1):{port} {url}\n\n\
+         curl -si {trust}--connect-to {host}:{logical}:$({ask} | tail -1):{port} {url}\n\n\
          the control plane: read, break, put back\n",
         environment.name,
         site.speed(),
@@ -116,12 +120,18 @@ fn instructions(
     );
     let api = format!("http://{admin}/v1");
     let bearer = format!("-H 'Authorization: Bearer {token}'");
-    for line in [
-        format!("curl -s {bearer} {api}/resources"),
-        format!("curl -s {bearer} {api}/workload/web"),
-        format!("curl -s {bearer} -X PATCH -d '{{\"replicas\": 0}}' {api}/workload/web"),
-        format!("curl -s {bearer} -X PATCH -d '{{\"replicas\": 2}}' {api}/workload/web"),
-    ] {
+    let mut lines = vec![format!("curl -s {bearer} {api}/resources")];
+    let workloads = environment.stack.iter().flat_map(|stack| &stack.workloads);
+    if let Some((name, workload)) = workloads.into_iter().next() {
+        let scale = |replicas| {
+            format!(
+                "curl -s {bearer} -X PATCH -d '{{\"replicas\": {replicas}}}' {api}/workload/{name}"
+            )
+        };
+        lines.push(format!("curl -s {bearer} {api}/workload/{name}"));
+        lines.extend([scale(0), scale(workload.replicas)]);
+    }
+    for line in lines {
         text.push_str("  ");
         text.push_str(&line);
         text.push('\n');

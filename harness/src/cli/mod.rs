@@ -26,7 +26,8 @@ struct Terminal {
     stdout: Style,
     stderr: Style,
     quiet: bool,
-    stderr_is_terminal: bool,
+    /// Whether somebody looks on, so that what is shown may move.
+    live: bool,
 }
 
 impl Terminal {
@@ -36,7 +37,7 @@ impl Terminal {
             When::Always => Some(ColorChoice::Always),
             When::Never => Some(ColorChoice::Never),
         };
-        let stderr_is_terminal = std::io::stderr().is_terminal();
+        let live = std::io::stderr().is_terminal();
         let width = variable("COLUMNS")
             .and_then(|columns| columns.parse().ok())
             .unwrap_or(100);
@@ -47,9 +48,9 @@ impl Terminal {
         };
         Self {
             stdout: style(std::io::stdout().is_terminal()),
-            stderr: style(stderr_is_terminal),
+            stderr: style(live),
             quiet: look.quiet,
-            stderr_is_terminal,
+            live,
         }
     }
 

@@ -19,11 +19,11 @@ use crate::{
     live::{Display, Live},
     report::{Report, json, junit, terminal as terminal_report},
     run::Stopper,
-    suite::{self, Assignment, RunFolder, RunId, SuiteError},
+    suite::{self, Assignment, RunFolder, RunId, SuiteError, Threads},
 };
 
 /// How many drills run at once by default: they mostly wait, and each has a lab of its own.
-pub(super) const DEFAULT_AT_ONCE: u16 = 5;
+pub(super) const DEFAULT_AT_ONCE: u16 = 4;
 /// How often the live display is told that time goes by.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -52,6 +52,7 @@ fn run_all(
         )
     };
     let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
+    let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
     let mut assignments = Vec::new();
     for entry in entries {
         assignments.push(Assignment {
@@ -61,10 +62,10 @@ fn run_all(
             run_id: run_id.clone(),
             seed,
             command: std::env::args().collect(),
+            labs: threads.labs(),
         });
     }
-    let runtime = suite::runtime().map_err(|error| format!("could not start: {error}"))?;
-    let results = runtime.block_on(watch_all(
+    let results = threads.block_on(watch_all(
         assignments,
         usize::from(arguments.jobs),
         terminal,
@@ -103,7 +104,7 @@ async fn watch_all(
         drop(sender.send((drill.to_owned(), entry.clone())));
     });
     tokio::pin!(conducting);
-    let display = Display::choose(terminal.quiet, terminal.stderr_is_terminal, variable);
+    let display = Display::choose(terminal.quiet, terminal.live, variable);
     let mut live = Live::new(
         display,
         terminal.stderr,

@@ -428,6 +428,15 @@ impl Expect {
         }
     }
 
+    /// How long users may take to return, for the expectation that says so.
+    pub fn failback_limit(&self) -> Option<Duration> {
+        if let Self::Failback { within, .. } = self {
+            Some(*within)
+        } else {
+            None
+        }
+    }
+
     /// The word that names the expectation in files and reports.
     pub fn kind(&self) -> &'static str {
         match self {

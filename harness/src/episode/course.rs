@@ -313,7 +313,7 @@ impl Course {
             .as_ref()
             .is_some_and(|slow| slow.earliest_end < start);
         if answered_before {
-            self.settle_slow_rise();
+            self.settle_rise_before_failure(healthy);
             self.go_down(class, start, end, gap, healthy);
             return;
         }
@@ -361,6 +361,19 @@ impl Course {
         } else {
             self.note_slow(&state, start, end, gap);
         }
+    }
+
+    /// The service came back, answered what was waiting, and failed again before anything showed how fast it was. Answers that came
+    /// all at once are those of a thaw, whose edge is sharp.
+    fn settle_rise_before_failure(&mut self, healthy: Duration) {
+        let at_once = self
+            .slow
+            .as_ref()
+            .is_some_and(|slow| slow.latest_end.saturating_sub(slow.earliest_end) <= healthy);
+        if at_once && let (Some(slow), Some(current)) = (&self.slow, self.stretches.last_mut()) {
+            current.last = slow.last;
+        }
+        self.settle_slow_rise();
     }
 
     /// The service came back and stayed slow: the bad samples alone say when.

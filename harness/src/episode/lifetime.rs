@@ -56,7 +56,9 @@ impl Lifetimes {
                 .hi
                 .is_none_or(|hi| due.lo <= hi.saturating_add(QUANTUM));
             if same {
-                copy.due.lo = copy.due.lo.max(due.lo);
+                // Each look narrows the due time down. What lies past it is no news: a TTL that stays at zero does not extend it.
+                let lo = copy.due.lo.max(due.lo);
+                copy.due.lo = copy.due.hi.map_or(lo, |hi| lo.min(hi));
                 copy.due.hi = copy.due.hi.min(due.hi).max(Some(copy.due.lo));
                 copy.last = seen;
                 return;
@@ -85,15 +87,15 @@ impl Lifetimes {
         self.copies.drain(..spare);
     }
 
-    /// How long past its TTL the answer that was there before was still served, given when the authority changed its answer and how
-    /// long after that a copy fetched before may be seen for the first time. What comes after `until`, when the old answer may be
-    /// right again, does not count. `None` if there is no such answer.
+    /// How long past its TTL the answer that was there before was still served, given when the authority changed its answer. A copy
+    /// fetched before that may be seen two intervals later for the first time. What is seen from `until` on no longer counts, for
+    /// then the old answer may be the right one again. `None` if there is no old answer.
     pub(crate) fn overdue(
         &self,
         switched: Span,
+        until: Duration,
         every: Duration,
         full: Option<Duration>,
-        until: Option<Duration>,
     ) -> Option<Overdue> {
         let hi = switched.hi?;
         let latest = hi.saturating_add(every.saturating_mul(2));
@@ -112,8 +114,12 @@ impl Lifetimes {
         let last = self
             .copies
             .iter()
-            .rfind(|copy| copy.state == old.state && until.is_none_or(|until| copy.first <= until))
+            .rfind(|copy| copy.state == old.state && copy.first < until)
             .map_or(honest.last, |copy| copy.last);
+        let last = Span {
+            lo: last.lo.min(until),
+            hi: last.hi.min(Some(until)),
+        };
         let mut due = honest.due;
         if let Some(full) = full {
             // No copy of the old answer can be due later than a full TTL after the change.
@@ -125,5 +131,70 @@ impl Lifetimes {
             last: last.lo,
             by: last.since(due),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A resolver asked every second that fetches its copies at these times, serves each for its TTL of 20 s, and has the new answer
+    /// from `moved` on.
+    fn resolver(fetches: &[u64], moved: u64) -> Lifetimes {
+        let mut lifetimes = Lifetimes::default();
+        for now in 0..100 {
+            let fetched = fetches.iter().rfind(|fetch| **fetch <= now).unwrap();
+            let left = u32::try_from((fetched + 20).saturating_sub(now)).unwrap();
+            let tier = if now < moved { "primary" } else { "vm" };
+            let state = State::Tier(tier.to_owned());
+            lifetimes.take(&state, s(now), s(now) + Duration::from_millis(5), left);
+        }
+        lifetimes
+    }
+
+    fn overdue(lifetimes: &Lifetimes) -> Span {
+        let switched = Span::between(s(34), s(35));
+        let found = lifetimes.overdue(switched, s(100), s(1), Some(s(20)));
+        found.unwrap().by
+    }
+
+    #[test]
+    fn a_resolver_that_drops_the_answer_in_time_is_not_overdue() {
+        let lifetimes = resolver(&[0, 20, 40, 60, 80], 40);
+        assert_eq!(overdue(&lifetimes), Span::ZERO);
+    }
+
+    #[test]
+    fn a_resolver_that_lives_on_what_it_has_is_overdue_from_the_due_time_on() {
+        // The copy of 20 is due at 40; its TTL stays at zero until 55.
+        let lifetimes = resolver(&[0, 20, 55, 75], 55);
+        let by = overdue(&lifetimes);
+        assert!(by.lo >= s(12) && by.hi.unwrap() <= s(15), "{by:?}");
+    }
+
+    #[test]
+    fn a_stale_answer_with_a_fresh_ttl_is_no_new_copy() {
+        // Asked again at 40, it cannot have got the old answer from an authority that switched by 35.
+        let lifetimes = resolver(&[0, 20, 40, 60, 80], 58);
+        let by = overdue(&lifetimes);
+        assert!(by.lo >= s(15) && by.hi.unwrap() <= s(18), "{by:?}");
+    }
+
+    #[test]
+    fn the_old_answer_may_return_after_the_revert() {
+        let mut lifetimes = resolver(&[0, 20, 40, 60, 80], 40);
+        let state = State::Tier("primary".to_owned());
+        lifetimes.take(&state, s(101), s(101), 20);
+        assert_eq!(overdue(&lifetimes), Span::ZERO);
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_number_of_copies() {
+        let fetches: Vec<u64> = (0..100).collect();
+        assert!(resolver(&fetches, 100).copies.len() <= KEPT);
     }
 }

@@ -14,6 +14,8 @@ pub(crate) mod lifetime;
 mod sequence;
 pub(crate) mod span;
 pub(crate) mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -213,10 +215,6 @@ impl Watch {
         self.speed
     }
 
-    pub(crate) fn slack(&self) -> Duration {
-        self.slack
-    }
-
     pub(crate) fn stability(&self) -> Stability {
         Stability::of(self.every)
     }
@@ -258,9 +256,13 @@ impl Watch {
             }
             SampleVerdict::Bad(class) => Sight::Bad(class),
             SampleVerdict::Good => {
-                let state = match &sample.tier {
-                    Some(tier) => State::Tier(tier.clone()),
-                    None => State::Other(sample.answers.join(" ")),
+                let state = if let Some(tier) = &sample.tier {
+                    State::Tier(tier.clone())
+                } else {
+                    // Servers rotate addresses; the same set is the same answer.
+                    let mut answers = sample.answers.clone();
+                    answers.sort_unstable();
+                    State::Other(answers.join(" "))
                 };
                 if self.follows_ttl
                     && let Some(ttl) = sample.ttl

@@ -99,11 +99,6 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Samples sent before the fault.
-    pub(crate) fn before(&self) -> Counts {
-        self.before
-    }
-
     /// Samples sent from the fault to the revert.
     pub(crate) fn held(&self) -> Counts {
         self.held
@@ -171,8 +166,17 @@ impl Tally {
 
     pub(super) fn take(&mut self, sample: &Sample, every: Duration, marks: &Marks) {
         match sample.verdict {
+            // The run ended while it was under way: nobody was still looking, so nothing was missed.
+            SampleVerdict::Void(VoidReason::Cancelled) => {
+                *self.void.entry(VoidReason::Cancelled).or_default() += 1;
+                return;
+            }
             SampleVerdict::Void(reason) => {
                 *self.void.entry(reason).or_default() += 1;
+                // What was under way when the run ended leaves no gap in it.
+                if reason == VoidReason::Cancelled {
+                    return;
+                }
                 self.part(sample.scheduled, marks).void += 1;
                 let to = sample.scheduled.saturating_add(every);
                 self.widen_gap(1, sample.scheduled, to);

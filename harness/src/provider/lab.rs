@@ -30,6 +30,8 @@ impl LabProvider {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub fn new(admin: SocketAddr, token: &str) -> Result<Self, reqwest::Error> {
+        // The client wants the process to have a provider of TLS, even for plain HTTP; one that was chosen already is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(CALL_LIMIT)

@@ -12,7 +12,7 @@ use blackstart_lab::{
     control::{Resource, ResourceKind},
 };
 use rustls::pki_types::ServerName;
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 use tokio_rustls::TlsConnector;
 
 use super::{Provider, lab::LabProvider};
@@ -67,6 +67,9 @@ pub enum SiteError {
     /// The lab did not start.
     #[error("the lab could not be started")]
     Lab(#[from] LabError),
+    /// The lab ended in a panic while it started, which is a defect of ours.
+    #[error("the lab ended in a panic while it started")]
+    Panicked(#[source] tokio::task::JoinError),
     /// The lab started and is not well.
     #[error("the lab was not healthy {after:?} after its start: {what}")]
     LabNotHealthy {
@@ -95,7 +98,7 @@ pub enum SiteError {
 }
 
 impl Site {
-    /// Opens an environment. A lab is started and waited for until it is healthy.
+    /// Opens an environment. A lab is started on threads of its own and waited for until it is healthy.
     ///
     /// # Errors
     /// If a binding cannot be opened. What was started is taken down again.
@@ -103,11 +106,16 @@ impl Site {
         environment: Arc<Environment>,
         speed: f64,
         seed: u64,
+        labs: &Handle,
     ) -> Result<Self, SiteError> {
         let Some(stack) = &environment.stack else {
             return Err(SiteError::NoStack(environment.name.clone()));
         };
-        let lab = Lab::start(stack, &LabOptions { speed, seed }).await?;
+        let (stack, options) = (stack.clone(), LabOptions { speed, seed });
+        let lab = labs
+            .spawn(async move { Lab::start(&stack, &options).await })
+            .await
+            .map_err(SiteError::Panicked)??;
         let (admin, token) = lab.admin();
         let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
         let servers =
@@ -126,6 +134,16 @@ impl Site {
     /// What carries faults out.
     pub fn provider(&self) -> &Arc<dyn Provider> {
         &self.provider
+    }
+
+    /// Carries faults out in another way: `bind` is given what the environment itself would use, to wrap it or to replace it.
+    #[must_use]
+    pub fn with_provider(
+        mut self,
+        bind: impl FnOnce(Arc<dyn Provider>) -> Arc<dyn Provider>,
+    ) -> Self {
+        self.provider = bind(self.provider);
+        self
     }
 
     /// The environment that was opened.

@@ -187,7 +187,7 @@ pub(crate) fn passing_failover() -> Report {
             ],
         },
         measurement: Measurement {
-            probe: "read".to_owned(),
+            probe: "served-by".to_owned(),
             every_s: 2.0,
             good_within_s: 3.0,
             timeout_s: 4.0,
@@ -266,7 +266,7 @@ pub(crate) fn failing_rto() -> Report {
     "reports/2026-08-24T10-02-11Z-k3f9/region-failover".clone_into(&mut report.run.folder);
     report.run.real_duration_s = 82.0;
     report.measurement = Measurement {
-        probe: "read".to_owned(),
+        probe: "served-by".to_owned(),
         every_s: 0.05,
         good_within_s: 0.8,
         timeout_s: 0.8,

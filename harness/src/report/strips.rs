@@ -271,6 +271,18 @@ pub(crate) fn strips(report: &Report, style: &Style) -> Vec<String> {
 }
 
 /// The bands of the faults; faults that share their columns share a band.
+/// What users saw, in one strip that is so many columns wide.
+pub(crate) fn users(report: &Report, columns: usize, style: &Style) -> String {
+    let lanes = &report.judgement.lanes;
+    let lane = lanes
+        .iter()
+        .find(|lane| lane.probe == report.measurement.probe);
+    let spells = lane.map_or(&[][..], |lane| &lane.spells);
+    let mut cells = Axis::new(report.judgement.length_s, columns).cells(spells, &Tiers::of(report));
+    cells.resize(columns, Cell::Nothing);
+    draw(&cells, style)
+}
+
 fn bands(faults: &[FaultReport], axis: Axis, style: &Style) -> Vec<(String, String)> {
     let mut bands: Vec<(Vec<&str>, String)> = Vec::new();
     for fault in faults {

@@ -9,6 +9,7 @@ use super::{
     hostile::harmless,
     layout::{cut, pad, pad_left, width, wrap},
     quantity::{elapsed, plural},
+    strips,
     style::{Style, Tone},
     terminal::{expectations::status, recovery, verdict},
 };
@@ -17,21 +18,27 @@ use crate::{
     verdict::{CheckStatus, Verdict},
 };
 
-/// A line per drill.
+/// The columns of the strip below a drill's line.
+const STRIP: usize = 32;
+
+/// Two lines per drill: the numbers, and below them who served users.
 pub(super) fn table(reports: &[Report], style: &Style) -> Vec<String> {
     let longest = reports
         .iter()
         .map(|report| width(&harmless(&report.drill.name)))
         .max();
+    let recovery_columns = if style.columns() < 80 { 13 } else { 24 };
     // What stands beside the name: the verdict, three columns of numbers and the blanks between them.
-    let name_columns = longest.unwrap_or(0).clamp(5, style.columns() - 54);
+    let name_columns = longest
+        .unwrap_or(0)
+        .clamp(5, style.columns() - 41 - recovery_columns);
     let mut lines = vec![style.paint(
         Tone::Faint,
         &format!(
             "{}  {}{}{}{}",
             pad_left("verdict", 13),
             pad("drill", name_columns),
-            pad_left("recovery", 13),
+            pad_left("recovery", recovery_columns),
             pad_left("expectations", 15),
             pad_left("took", 9)
         ),
@@ -51,10 +58,23 @@ pub(super) fn table(reports: &[Report], style: &Style) -> Vec<String> {
                 &cut(&harmless(&report.drill.name), name_columns, style),
                 name_columns
             ),
-            pad_left(&recovery(judgement), 13),
+            pad_left(
+                &recovery(judgement, recovery_columns > 13),
+                recovery_columns
+            ),
             pad_left(&format!("{passed} of {}", judgement.checks.len()), 15),
             pad_left(&elapsed(report.run.real_duration_s), 9),
         ));
+        let path = harmless(&judgement.whole_path.join(" -> ")).into_owned();
+        if !path.is_empty() {
+            let room = style.columns() - 17 - STRIP;
+            let strip = strips::users(report, STRIP, style);
+            lines.push(format!(
+                "{}{strip}  {}",
+                " ".repeat(15),
+                cut(&path, room, style)
+            ));
+        }
     }
     lines
 }

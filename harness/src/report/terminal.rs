@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     exit_code::ExitCode,
-    verdict::{Bounds, CheckStatus, Judgement, Verdict},
+    verdict::{CheckStatus, Judgement, Verdict},
 };
 
 /// The columns of the words on the left, `measured` or `restored`.
@@ -26,7 +26,7 @@ const MARGIN: usize = 12;
 const EVIDENCE: usize = 5;
 
 /// Renders the reports of one command as text that ends in a newline: each drill in full if it is the only one or did not pass, the
-/// others as a line of a table, and the failures last.
+/// others as two lines of a table, and the failures last.
 pub fn render(reports: &[Report], style: &Style) -> String {
     let mut lines = Vec::new();
     if reports.len() > 1 {
@@ -364,10 +364,11 @@ fn flow(texts: &[String], indent: usize, style: &Style) -> Vec<String> {
     lines
 }
 
-/// The recovery time with the limit it was held against, for a line of a table.
-pub(super) fn recovery(judgement: &Judgement) -> String {
-    judgement
-        .durations
-        .recovery
-        .map_or_else(String::new, |bounds: Bounds| value(bounds))
+/// The recovery time for a line of a table, with its bounds where there is room for them.
+pub(super) fn recovery(judgement: &Judgement, with_bounds: bool) -> String {
+    match judgement.durations.recovery {
+        None => String::new(),
+        Some(bounds) if with_bounds => format!("{} {}", value(bounds), range(bounds)),
+        Some(bounds) => value(bounds),
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -11,30 +10,22 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Finished, Options, RunError, Stop, UndoLog, UndoStep, observers::observe,
-    recorder::Recorder, steady_state::SteadyState,
+    Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog, observers::observe,
+    recorder::Recorder, steady_state::SteadyState, step::caught,
 };
 use crate::{
-    drill::{After, Hold},
+    drill::Hold,
     plan::Plan,
     probe::{
         control::Control,
         poller::{Schedule, poll},
     },
-    provider::{Fault, Found, ProviderError, Undo, site::Site},
-    timeline::{Event, FORMAT_VERSION, FaultStep, Outcome, Phase, RunStarted, file::Writer},
+    provider::{Fault, ProviderError, Undo, site::Site},
+    timeline::{Event, FORMAT_VERSION, Outcome, Phase, RunStarted, file::Writer},
 };
 
-/// How long an injection or a revert may take until an independent read shows it, in real time.
-const VERIFY_LIMIT: Duration = Duration::from_secs(10);
-/// From one such read to the next.
-const VERIFY_EVERY: Duration = Duration::from_millis(20);
-/// How long one attempt to revert may take, in real time.
-const REVERT_LIMIT: Duration = Duration::from_secs(30);
-/// How often a revert is tried.
-const REVERT_ATTEMPTS: u32 = 3;
-/// How long the first attempt's failure is waited for, in real time; doubled each time.
-const REVERT_BACKOFF: Duration = Duration::from_millis(200);
+/// How many windows a service has to be steady in one of them.
+const STEADY_WINDOWS: u32 = 3;
 
 /// Runs a drill: the only function of the program that changes a target.
 ///
@@ -61,7 +52,7 @@ pub async fn run(
         path: options.folder.join(super::undo_log::FILE_NAME),
         source,
     })?;
-    let writer = Writer::create(&options.folder.join("events.ndjson"))?;
+    let writer = Writer::create(options.folder.join("events.ndjson"))?;
     let mut random = fastrand::Rng::with_seed(super::seed_for(options.seed, &plan.drill.name));
     let phase = plan.limits.phase.mul_f64(random.f64());
     let clock = Clock::start(plan.speed);
@@ -73,6 +64,7 @@ pub async fn run(
         undo_log,
         faults,
         undos: Vec::new(),
+        limits: options.limits,
         stop,
         wall_started: jiff::Timestamp::now(),
     };
@@ -87,6 +79,16 @@ pub async fn run(
         Ok(tasks) => (tasks, Looking { events, cancel }),
         Err(error) => {
             cancel.cancel();
+            let outcome = Outcome::CouldNotRun {
+                phase: Phase::SteadyState,
+                reason: std::error::Error::source(&error)
+                    .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
+            };
+            let clock_drift_ms = engine.clock_drift();
+            engine.recorder.record(Event::Ended {
+                outcome,
+                clock_drift_ms,
+            });
             return Err(error);
         }
     };
@@ -189,34 +191,35 @@ fn host_name() -> String {
 }
 
 /// The stream of what probes and observers see.
-struct Looking {
+pub(super) struct Looking {
     events: mpsc::UnboundedReceiver<Event>,
     cancel: CancellationToken,
 }
 
-struct Engine<'a> {
-    plan: &'a Plan,
-    clock: Clock,
+pub(super) struct Engine<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) clock: Clock,
     /// How much longer than need be the steady state is watched.
     phase: Duration,
-    recorder: Recorder<'a>,
-    undo_log: UndoLog,
-    faults: Vec<Box<dyn Fault>>,
+    pub(super) recorder: Recorder<'a>,
+    pub(super) undo_log: UndoLog,
+    pub(super) faults: Vec<Box<dyn Fault>>,
     /// What was captured, in the order of capture: the fault's number and what restores it.
-    undos: Vec<(usize, Undo)>,
-    stop: Stop,
-    wall_started: jiff::Timestamp,
+    pub(super) undos: Vec<(usize, Undo)>,
+    pub(super) limits: StepLimits,
+    pub(super) stop: Stop,
+    pub(super) wall_started: jiff::Timestamp,
 }
 
 /// Why a run does not go on as planned.
-enum Halt {
+pub(super) enum Halt {
     Stopped(String),
     Trouble(String),
 }
 
 /// Why the waiting ended.
 #[derive(PartialEq, Eq)]
-enum Waited {
+pub(super) enum Waited {
     Fulfilled,
     TimedOut,
 }
@@ -224,20 +227,20 @@ enum Waited {
 impl Engine<'_> {
     async fn go(mut self, mut looking: Looking, mut tasks: JoinSet<()>) -> Finished {
         let mut phase = Phase::SteadyState;
-        let halt = self.break_and_watch(&mut looking, &mut phase).await.err();
-        if let Some(Halt::Stopped(signal)) = &halt {
-            self.recorder.record(Event::Interrupted {
-                signal: signal.clone(),
-            });
-        }
+        let mut halt = or_panic(self.break_and_watch(&mut looking, &mut phase))
+            .await
+            .err();
+        self.tell_if_stopped(halt.as_ref());
         let left_broken = if self.undos.is_empty() {
             Vec::new()
         } else {
             self.revert(&mut looking).await
         };
         if halt.is_none() {
-            self.enter(Phase::Failback);
-            self.wait_for_failback(&mut looking).await;
+            phase = Phase::Failback;
+            self.enter(phase);
+            halt = or_panic(self.wait_for_failback(&mut looking)).await.err();
+            self.tell_if_stopped(halt.as_ref());
         }
         looking.cancel.cancel();
         while let Some(event) = looking.events.recv().await {
@@ -261,16 +264,12 @@ impl Engine<'_> {
                 };
             }
         }
+        outcome = self.unless_broken(outcome);
         self.recorder.record(Event::Ended {
             outcome: outcome.clone(),
             clock_drift_ms: self.clock_drift(),
         });
-        if let (Outcome::Completed, Some(reason)) = (&outcome, self.recorder.broken()) {
-            outcome = Outcome::CouldNotRun {
-                phase: Phase::Failback,
-                reason: reason.to_owned(),
-            };
-        }
+        outcome = self.unless_broken(outcome);
         Finished {
             outcome,
             left_broken,
@@ -307,12 +306,41 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn enter(&mut self, phase: Phase) {
+    fn unless_broken(&self, outcome: Outcome) -> Outcome {
+        match (outcome, self.recorder.broken()) {
+            (Outcome::Completed, Some(reason)) => Outcome::CouldNotRun {
+                phase: Phase::Failback,
+                reason: reason.to_owned(),
+            },
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Whether anything more may be broken.
+    pub(super) fn may_go_on(&self) -> Result<(), Halt> {
+        if let Some(signal) = self.stop.requested() {
+            return Err(Halt::Stopped(signal));
+        }
+        match self.recorder.broken() {
+            Some(reason) => Err(Halt::Trouble(reason.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    fn tell_if_stopped(&mut self, halt: Option<&Halt>) {
+        if let Some(Halt::Stopped(signal)) = halt {
+            self.recorder.record(Event::Interrupted {
+                signal: signal.clone(),
+            });
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase) {
         self.recorder.record(Event::Phase { phase });
     }
 
     /// Records what is seen until a condition holds, a time has come, or the run is to stop.
-    async fn wait(
+    pub(super) async fn wait(
         &mut self,
         looking: &mut Looking,
         deadline: Duration,
@@ -339,7 +367,7 @@ impl Engine<'_> {
     }
 
     /// Records what is seen while something else goes on.
-    async fn meanwhile<T>(
+    pub(super) async fn meanwhile<T>(
         recorder: &mut Recorder<'_>,
         looking: &mut Looking,
         work: impl Future<Output = T>,
@@ -354,17 +382,45 @@ impl Engine<'_> {
         }
     }
 
+    /// Watches until the service has been good for a whole window. A service that fails begins the window anew, and one that is
+    /// good in none of three is not steady: a drill on a sick system proves nothing.
     async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
         let mut steady = SteadyState::new(self.plan);
+        for window in 1..=STEADY_WINDOWS {
+            steady.begin_anew();
+            self.watch_window(looking, &mut steady).await?;
+            let problems = steady.problems().join("; ");
+            if problems.is_empty() {
+                return Ok(());
+            }
+            if window == STEADY_WINDOWS {
+                let words = format!(
+                    "steady state not met in {STEADY_WINDOWS} attempts: {problems}; nothing was injected"
+                );
+                return Err(Halt::Trouble(words));
+            }
+            self.recorder.record(Event::Note {
+                text: format!("not steady yet: {problems}"),
+            });
+        }
+        Ok(())
+    }
+
+    /// Watches for the length of the steady state and a random while longer, and until there is enough to decide by.
+    async fn watch_window(
+        &mut self,
+        looking: &mut Looking,
+        steady: &mut SteadyState<'_>,
+    ) -> Result<(), Halt> {
         let watch_until = self
             .clock
             .instant(self.clock.now() + self.plan.limits.steady_state + self.phase);
         // Void samples and slow observers may need longer, an ill service does not become well by waiting.
-        let give_up = watch_until + self.plan.real(self.plan.limits.steady_state) * 2;
+        let give_up = watch_until + self.plan.real(self.plan.limits.steady_state);
         loop {
             let now = Instant::now();
             if (now >= watch_until && steady.is_decided()) || now >= give_up {
-                break;
+                return Ok(());
             }
             let wake = if now < watch_until {
                 watch_until
@@ -384,191 +440,11 @@ impl Engine<'_> {
                 },
             }
         }
-        let problems = steady.problems();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Halt::Trouble(format!(
-            "steady state not met: {}; nothing was injected",
-            problems.join("; ")
-        )))
-    }
-
-    /// Injects every step when it is due. Yields when the last step was issued.
-    async fn inject(&mut self, looking: &mut Looking) -> Result<Duration, Halt> {
-        let user = self.plan.user_probe().to_owned();
-        let mut last_issued = self.clock.now();
-        let mut first_of_step = 0;
-        for step in &self.plan.drill.faults {
-            match step.after {
-                After::Immediately => {}
-                After::Delay(delay) => {
-                    self.wait(looking, self.clock.now() + delay, |_| false)
-                        .await?;
-                }
-                After::Recovered => {
-                    let deadline = self.clock.now() + self.plan.limits.recovered;
-                    let waited = self
-                        .wait(looking, deadline, |recorder| {
-                            recorder
-                                .watch(&user)
-                                .is_some_and(|watch| watch.recovered_since(last_issued).is_some())
-                        })
-                        .await?;
-                    if waited == Waited::TimedOut {
-                        let text = "users did not recover, so the faults that were to follow were not injected".to_owned();
-                        self.recorder.record(Event::Note { text });
-                        return Ok(last_issued);
-                    }
-                }
-            }
-            if let Some(signal) = self.stop.requested() {
-                return Err(Halt::Stopped(signal));
-            }
-            let ids = first_of_step..first_of_step + step.faults.len();
-            first_of_step = ids.end;
-            last_issued = self.clock.now();
-            self.inject_together(looking, ids).await?;
-        }
-        Ok(last_issued)
-    }
-
-    /// Captures every fault of a step, then injects them at the same time, then reads each back.
-    async fn inject_together(
-        &mut self,
-        looking: &mut Looking,
-        ids: std::ops::Range<usize>,
-    ) -> Result<(), Halt> {
-        for id in ids.clone() {
-            let captured =
-                Self::meanwhile(&mut self.recorder, looking, self.faults[id].capture()).await;
-            let undo = match captured {
-                Ok(undo) => undo,
-                Err(error) => {
-                    self.fault(id, FaultStep::InjectFailed, Some(error.to_string()));
-                    return Err(not_injected(self.plan, id, &error.to_string()));
-                }
-            };
-            self.undo_log
-                .append(id, UndoStep::Captured(undo.clone()))
-                .map_err(|error| {
-                    Halt::Trouble(format!(
-                        "the undo log could not be written, so nothing more is touched: {error}"
-                    ))
-                })?;
-            self.fault(id, FaultStep::Captured, Some(undo.words.clone()));
-            self.undos.push((id, undo));
-        }
-        for id in ids.clone() {
-            self.fault(id, FaultStep::Issued, None);
-        }
-        let (faults, mut trouble) = (&self.faults, None);
-        let mut injections: FuturesUnordered<_> = ids
-            .clone()
-            .map(|id| async move { (id, faults[id].inject().await) })
-            .collect();
-        while let Some((id, result)) =
-            Self::meanwhile(&mut self.recorder, looking, injections.next()).await
-        {
-            let (step, detail) = match result {
-                Ok(()) => (FaultStep::Acknowledged, None),
-                Err(error) => (FaultStep::InjectFailed, Some(error.to_string())),
-            };
-            if let Some(error) = &detail {
-                trouble.get_or_insert_with(|| not_injected(self.plan, id, error));
-            }
-            self.recorder.record(Event::Fault { id, step, detail });
-        }
-        drop(injections);
-        if let Some(trouble) = trouble {
-            return Err(trouble);
-        }
-        for id in ids {
-            let reading = verify(|| self.faults[id].is_in_place());
-            match Self::meanwhile(&mut self.recorder, looking, reading).await {
-                Ok(()) => self.fault(id, FaultStep::Verified, None),
-                Err(reason) => {
-                    self.fault(id, FaultStep::NotVerified, Some(reason.clone()));
-                    let words = &self.plan.faults[id].facts;
-                    return Err(Halt::Trouble(format!(
-                        "the fault `{} {}` was acknowledged and is not in place: {reason}",
-                        words.kind, words.target
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn fault(&mut self, id: usize, step: FaultStep, detail: Option<String>) {
-        self.recorder.record(Event::Fault { id, step, detail });
-    }
-
-    /// Reverts what was captured, the last first, and reads each back. One that fails never stops the others.
-    async fn revert(&mut self, looking: &mut Looking) -> Vec<String> {
-        self.enter(Phase::Revert);
-        let mut left_broken = Vec::new();
-        for (id, undo) in std::mem::take(&mut self.undos).into_iter().rev() {
-            self.fault(id, FaultStep::RevertIssued, Some(undo.words.clone()));
-            let result = self.revert_one(looking, id, &undo).await;
-            let step = match result {
-                Ok(()) => {
-                    self.fault(id, FaultStep::Restored, None);
-                    UndoStep::Restored
-                }
-                Err(reason) => {
-                    self.fault(id, FaultStep::RevertFailed, Some(reason.clone()));
-                    left_broken.push(format!(
-                        "`{}` is not verified as restored ({reason}); by hand: {}",
-                        undo.target, undo.words
-                    ));
-                    UndoStep::RevertFailed { reason }
-                }
-            };
-            if let Err(error) = self.undo_log.append(id, step) {
-                let text = format!("the undo log could not be written: {error}");
-                self.recorder.record(Event::Note { text });
-            }
-        }
-        left_broken
-    }
-
-    async fn revert_one(
-        &mut self,
-        looking: &mut Looking,
-        id: usize,
-        undo: &Undo,
-    ) -> Result<(), String> {
-        let mut backoff = REVERT_BACKOFF;
-        let mut attempt = 1;
-        loop {
-            let reverting = tokio::time::timeout(REVERT_LIMIT, self.faults[id].revert(undo));
-            let failure = match Self::meanwhile(&mut self.recorder, looking, reverting).await {
-                Ok(Ok(())) => break,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer within {REVERT_LIMIT:?}"),
-            };
-            if attempt == REVERT_ATTEMPTS {
-                return Err(failure);
-            }
-            self.recorder.record(Event::Note {
-                text: format!(
-                    "attempt {attempt} to revert `{}` failed: {failure}",
-                    undo.target
-                ),
-            });
-            Self::meanwhile(&mut self.recorder, looking, tokio::time::sleep(backoff)).await;
-            backoff *= 2;
-            attempt += 1;
-        }
-        self.fault(id, FaultStep::Reverted, None);
-        let reading = verify(|| self.faults[id].is_restored(undo));
-        Self::meanwhile(&mut self.recorder, looking, reading).await
     }
 
     /// Waits until everything is as it was before the drill, for users and for the standbys alike, and no longer than the drill
     /// allows: a drill that ends while a standby still boots would leave the system worse than it found it.
-    async fn wait_for_failback(&mut self, looking: &mut Looking) {
+    async fn wait_for_failback(&mut self, looking: &mut Looking) -> Result<(), Halt> {
         let reverted = self.clock.now();
         let user = self.plan.user_probe().to_owned();
         let home = SteadyState::new(self.plan).served_by().to_owned();
@@ -586,15 +462,10 @@ impl Engine<'_> {
             };
             users && standbys.iter().all(|(probe, tier)| standby(probe, tier))
         };
-        let waited = self
-            .wait(looking, reverted + self.plan.limits.failback, is_back)
-            .await;
-        // Everything is restored by now, so a wish to stop only shortens the watching.
-        if let Err(Halt::Stopped(signal)) = waited {
-            self.recorder.record(Event::Note {
-                text: format!("stopped watching for the failback: {signal}"),
-            });
-        }
+        // Those who have not returned in time are the judge's business.
+        self.wait(looking, reverted + self.plan.limits.failback, is_back)
+            .await
+            .map(drop)
     }
 
     /// How far the wall's clock moved against the monotonic one, in milliseconds: a step of NTP, or a suspended machine.
@@ -604,30 +475,11 @@ impl Engine<'_> {
     }
 }
 
-fn not_injected(plan: &Plan, id: usize, error: &str) -> Halt {
-    let facts = &plan.faults[id].facts;
-    Halt::Trouble(format!(
-        "the fault `{} {}` could not be injected: {error}",
-        facts.kind, facts.target
-    ))
-}
-
-/// Reads again and again until what is found is as expected, or the limit has passed.
-async fn verify<'a, F>(read: F) -> Result<(), String>
-where
-    F: Fn() -> crate::probe::BoxFuture<'a, Result<Found, ProviderError>>,
-{
-    let deadline = Instant::now() + VERIFY_LIMIT;
-    loop {
-        let found = match tokio::time::timeout_at(deadline, read()).await {
-            Ok(Ok(Found::AsExpected)) => return Ok(()),
-            Ok(Ok(Found::Otherwise(words))) => words,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {VERIFY_LIMIT:?}"),
-        };
-        if Instant::now() + VERIFY_EVERY > deadline {
-            return Err(found);
-        }
-        tokio::time::sleep(VERIFY_EVERY).await;
-    }
+/// Carries out a part of the run. A panic in it is our own mistake, and no reason to leave anything broken.
+async fn or_panic(part: impl Future<Output = Result<(), Halt>>) -> Result<(), Halt> {
+    caught(part).await.unwrap_or_else(|panic| {
+        Err(Halt::Trouble(format!(
+            "a mistake in the harness itself: {panic}"
+        )))
+    })
 }

@@ -5,13 +5,15 @@
 
 mod clock;
 mod engine;
+mod faults;
 mod observers;
 mod recorder;
 mod steady_state;
+mod step;
 mod stop;
 mod undo_log;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 pub use clock::Clock;
 pub use engine::run;
@@ -33,6 +35,38 @@ pub struct Options {
     pub command: Vec<String>,
     /// The wall's clock when the run began, RFC 3339 in UTC.
     pub started_at: String,
+    /// How long the steps of a fault may take.
+    pub limits: StepLimits,
+}
+
+/// How long the steps of a fault may take, in real time: a control plane is as slow in a lab that runs fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepLimits {
+    /// One capture.
+    pub capture: Duration,
+    /// One injection.
+    pub inject: Duration,
+    /// From an answer of the control plane until an independent read shows what it said.
+    pub verify: Duration,
+    /// One attempt to revert.
+    pub revert: Duration,
+    /// How often a revert is tried.
+    pub revert_attempts: u32,
+    /// From the first attempt to revert to the second; doubled each time.
+    pub revert_backoff: Duration,
+}
+
+impl Default for StepLimits {
+    fn default() -> Self {
+        Self {
+            capture: Duration::from_secs(30),
+            inject: Duration::from_secs(30),
+            verify: Duration::from_secs(10),
+            revert: Duration::from_secs(30),
+            revert_attempts: 3,
+            revert_backoff: Duration::from_millis(200),
+        }
+    }
 }
 
 /// What became of a run.

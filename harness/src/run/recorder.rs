@@ -1,8 +1,12 @@
 //! Everything that happens during a run passes through here: onto disk, to whoever looks on, and into the runner's own view.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
-use super::Clock;
+use super::{Clock, step};
 use crate::{
     episode::Watch,
     plan::Plan,
@@ -16,6 +20,8 @@ pub(super) struct Recorder<'a> {
     on_event: &'a mut (dyn FnMut(&Entry) + Send),
     watches: BTreeMap<String, Watch>,
     broken: Option<String>,
+    /// What somebody who looks on said when panicking; nobody who looks on is told anything after that.
+    panicked: Option<String>,
 }
 
 impl std::fmt::Debug for Recorder<'_> {
@@ -50,17 +56,13 @@ impl<'a> Recorder<'a> {
             on_event,
             watches,
             broken: None,
+            panicked: None,
         }
     }
 
-    /// Records an event. A disk that cannot take it is remembered, not returned: by then something may be broken that has to be
-    /// reverted first.
+    /// Records an event. A disk that cannot take it, or a panic of somebody who looks on, is remembered and neither returned nor
+    /// passed on: by then something may be broken that has to be reverted first.
     pub(super) fn record(&mut self, event: Event) {
-        if let Event::Sample(sample) = &event
-            && let Some(watch) = self.watches.get_mut(&sample.probe)
-        {
-            watch.push(sample);
-        }
         let entry = Entry {
             at: self.clock.now(),
             event,
@@ -70,12 +72,28 @@ impl<'a> Recorder<'a> {
         {
             self.broken = Some(describe(&error));
         }
-        (self.on_event)(&entry);
+        if self.panicked.is_none()
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.look_on(&entry)))
+        {
+            self.panicked = Some(format!(
+                "a mistake in the harness itself: {}",
+                step::words(panic.as_ref())
+            ));
+        }
     }
 
-    /// Why the timeline could not be written any more, if that is so.
+    fn look_on(&mut self, entry: &Entry) {
+        if let Event::Sample(sample) = &entry.event
+            && let Some(watch) = self.watches.get_mut(&sample.probe)
+        {
+            watch.push(sample);
+        }
+        (self.on_event)(entry);
+    }
+
+    /// Why what is recorded is worth nothing any more, if that is so.
     pub(super) fn broken(&self) -> Option<&str> {
-        self.broken.as_deref()
+        self.broken.as_deref().or(self.panicked.as_deref())
     }
 
     /// What a probe has seen.

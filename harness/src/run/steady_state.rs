@@ -67,6 +67,11 @@ impl<'a> SteadyState<'a> {
         }
     }
 
+    /// Forgets what was seen of the probes, to begin anew. What an observer said last still holds.
+    pub(super) fn begin_anew(&mut self) {
+        self.seen.clear();
+    }
+
     fn see_sample(&mut self, sample: &Sample) {
         let expected = self.tier_of(&sample.probe);
         let seen = self.seen.entry(sample.probe.clone()).or_default();

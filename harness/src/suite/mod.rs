@@ -8,14 +8,18 @@ use std::{
 };
 
 pub use folder::{RunFolder, RunId};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::Semaphore,
+    task::JoinSet,
+};
 
 use crate::{
     catalog,
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
-    run::{Options, RunError, Stop, run, seed_for},
+    run::{Options, RunError, StepLimits, Stop, run, seed_for},
     source::Variables,
     timeline::{Entry, Event, file::Reader},
     verdict::Judge,
@@ -43,6 +47,8 @@ pub struct Assignment {
     pub seed: u64,
     /// The command line, for the record.
     pub command: Vec<String>,
+    /// The threads that a lab runs on.
+    pub labs: Handle,
 }
 
 /// A drill was not run, or what was recorded of it cannot be read.
@@ -113,6 +119,7 @@ pub async fn conduct(
         Arc::clone(environment),
         plan.speed,
         seed_for(assignment.seed, &drill.name),
+        &assignment.labs,
     )
     .await?;
     let result = run_in(&plan, &site, assignment, stop, on_event).await;
@@ -134,6 +141,7 @@ async fn run_in(
         seed: assignment.seed,
         command: assignment.command.clone(),
         started_at: jiff::Timestamp::now().to_string(),
+        limits: StepLimits::default(),
     };
     // What became of it is in the timeline, which is what is judged.
     run(plan, site, &options, stop, on_event).await.map(drop)
@@ -176,14 +184,41 @@ pub async fn conduct_all(
         .collect()
 }
 
-/// Starts the runtime that drills and labs run on.
-///
-/// # Errors
-/// If the kernel does not let us start threads.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+/// The threads that drills and labs run on, apart from each other: a prober that shared its threads with what it looks at would
+/// stand still whenever that is busy, and call itself late.
+#[derive(Debug)]
+pub struct Threads {
+    drills: Runtime,
+    labs: Runtime,
+}
+
+impl Threads {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// If the kernel does not let us.
+    pub fn start() -> std::io::Result<Self> {
+        let threads = |name: &str| {
+            Builder::new_multi_thread()
+                .enable_all()
+                .thread_name(name)
+                .build()
+        };
+        Ok(Self {
+            drills: threads("drills")?,
+            labs: threads("labs")?,
+        })
+    }
+
+    /// Runs something to its end on the drills' threads.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.drills.block_on(future)
+    }
+
+    /// The labs' threads.
+    pub fn labs(&self) -> Handle {
+        self.labs.handle().clone()
+    }
 }
 
 /// Judges what was recorded in the folder of a drill, event by event.

@@ -212,3 +212,219 @@ impl<R: BufRead> Iterator for Reader<R> {
         entry
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{error, time::Duration};
+
+    use super::*;
+    use crate::timeline::{FaultStep, Outcome, Phase};
+
+    fn entry(at: u64, event: Event) -> Entry {
+        Entry {
+            at: Duration::from_millis(at),
+            event,
+        }
+    }
+
+    fn note(text: &str) -> Entry {
+        let text = text.to_owned();
+        entry(1500, Event::Note { text })
+    }
+
+    fn read(text: &str) -> (Vec<Result<Entry, Error>>, Option<u64>) {
+        let mut reader = Reader::new("events.ndjson", text.as_bytes());
+        let entries = reader.by_ref().collect();
+        (entries, reader.torn())
+    }
+
+    /// The error and what it rests on, as it is printed.
+    fn chain(error: &Error) -> String {
+        let mut words = error.to_string();
+        let mut source = error::Error::source(error);
+        while let Some(next) = source {
+            words = format!("{words}: {next}");
+            source = next.source();
+        }
+        words
+    }
+
+    const NOTE: &str = "{\"v\":1,\"t\":1.5,\"type\":\"note\",\"text\":\"a\"}\n";
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        let entries = vec![
+            entry(0, Event::Phase { phase: Phase::Hold }),
+            entry(
+                1,
+                Event::Fault {
+                    id: 3,
+                    step: FaultStep::RevertFailed,
+                    detail: Some("line one\nline two \u{1f525}".to_owned()),
+                },
+            ),
+            entry(
+                2,
+                Event::Observed {
+                    observer: "check".to_owned(),
+                    healthy: None,
+                    detail: None,
+                },
+            ),
+            note("done"),
+            entry(
+                9,
+                Event::Ended {
+                    outcome: Outcome::CouldNotRun {
+                        phase: Phase::Inject,
+                        reason: "no".to_owned(),
+                    },
+                    clock_drift_ms: -0.25,
+                },
+            ),
+        ];
+        let mut writer = Writer::create(&path).unwrap();
+        for entry in &entries {
+            writer.append(entry).unwrap();
+        }
+        writer.sync().unwrap();
+        let read: Vec<Entry> = Reader::open(writer.path())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(read, entries);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), entries.len());
+        assert!(text.lines().all(|line| line.starts_with("{\"v\":1,\"t\":")));
+    }
+
+    #[test]
+    fn every_line_is_on_disk_as_soon_as_it_is_appended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        let mut writer = Writer::create(&path).unwrap();
+        writer.append(&note("a")).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), NOTE);
+    }
+
+    #[test]
+    fn a_timeline_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        Writer::create(&path).unwrap();
+        assert!(matches!(Writer::create(&path), Err(Error::Open { .. })));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let file = File::options().append(true).open("/dev/full").unwrap();
+        let mut writer = Writer {
+            path: "/dev/full".into(),
+            file,
+            line: Vec::new(),
+        };
+        let error = writer.append(&note("a")).unwrap_err();
+        assert!(chain(&error).starts_with("write to `/dev/full`: No space left"));
+    }
+
+    #[test]
+    fn a_torn_last_line_is_reported_and_left_out() {
+        let whole = format!("{NOTE}{NOTE}");
+        for length in NOTE.len() + 1..whole.len() - 1 {
+            let (entries, torn) = read(&whole[..length]);
+            assert_eq!(entries.len(), 1, "{length}");
+            assert!(entries[0].is_ok());
+            assert_eq!(torn, Some(2));
+        }
+    }
+
+    #[test]
+    fn a_last_line_that_only_lacks_its_end_is_read() {
+        let (entries, torn) = read(NOTE.trim_end());
+        assert!(matches!(&entries[..], [Ok(_)]));
+        assert_eq!(torn, None);
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_middle_is_an_error_with_its_place() {
+        for damage in [
+            "{\"v\":1,\"t\":1.5,\"ty\n",
+            "\u{0}\u{0}\n",
+            "{\"v\":1,\"t\":-1.0,\"type\":\"note\",\"text\":\"\"}\n",
+        ] {
+            let (entries, torn) = read(&format!("{NOTE}{damage}{NOTE}"));
+            let [Ok(_), Err(error)] = &entries[..] else {
+                panic!("{entries:?}");
+            };
+            assert_eq!(torn, None);
+            assert_eq!(
+                error.to_string(),
+                "read events.ndjson:2: the line is damaged"
+            );
+        }
+    }
+
+    #[test]
+    fn another_major_version_is_refused() {
+        let later = NOTE.replace("\"v\":1", "\"v\":2");
+        let (entries, _) = read(&later);
+        let [Err(error)] = &entries[..] else {
+            panic!("{entries:?}");
+        };
+        assert_eq!(
+            error.to_string(),
+            "read events.ndjson:1: format version 2 is not 1.x, which is all that this version of blackstart reads"
+        );
+    }
+
+    #[test]
+    fn a_run_of_format_2_is_refused_and_one_of_a_later_1_is_read() {
+        let run = |version: &str| {
+            format!(
+                "{{\"v\":1,\"t\":0,\"type\":\"run\",\"format_version\":\"{version}\",\"tool_version\":\"9\",\"run_id\":\"r\",\
+                 \"drill\":\"d\",\"environment\":\"e\",\"started_at\":\"\",\"command\":[],\"host\":\"h\",\"seed\":1,\"speed\":1.0,\
+                 \"tiers\":[],\"probes\":[],\"observers\":[],\"faults\":[],\"mood\":\"good\"}}\n"
+            )
+        };
+        assert!(matches!(&read(&run("1.7")).0[..], [Ok(_)]));
+        let (entries, _) = read(&run("2.0"));
+        assert!(matches!(&entries[..], [Err(Error::Version { version, .. })] if version == "2.0"));
+    }
+
+    #[test]
+    fn unknown_fields_and_unknown_types_of_a_later_1_are_ignored() {
+        let text = format!(
+            "{}{{\"v\":1,\"t\":2,\"type\":\"earthquake\",\"magnitude\":7}}\n\n{NOTE}",
+            NOTE.replace("\"t\":1.5", "\"t\":1.5,\"mood\":\"good\"")
+        );
+        let (entries, torn) = read(&text);
+        assert!(matches!(&entries[..], [Ok(_), Ok(_)]));
+        assert_eq!(torn, None);
+    }
+
+    #[test]
+    fn the_known_types_are_those_that_events_have() {
+        let observed = Event::Observed {
+            observer: String::new(),
+            healthy: None,
+            detail: None,
+        };
+        for event in [
+            Event::Phase { phase: Phase::Hold },
+            observed,
+            Event::Interrupted {
+                signal: String::new(),
+            },
+            Event::Ended {
+                outcome: Outcome::Completed,
+                clock_drift_ms: 0.0,
+            },
+        ] {
+            let kind = serde_json::to_value(&event).unwrap()["type"].clone();
+            assert!(KNOWN.contains(&kind.as_str().unwrap()), "{kind}");
+        }
+    }
+}

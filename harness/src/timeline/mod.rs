@@ -391,10 +391,6 @@ pub mod seconds {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     /// Writes a duration as seconds.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature serde asks for"
-    )]
     pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(rounded(*duration))
     }
@@ -428,7 +424,6 @@ pub mod seconds {
         use serde::{Deserialize, Deserializer, Serializer};
 
         /// Writes seconds, or null.
-        #[expect(clippy::ref_option, reason = "the signature serde asks for")]
         pub fn serialize<S: Serializer>(
             duration: &Option<Duration>,
             serializer: S,

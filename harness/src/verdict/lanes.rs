@@ -32,7 +32,7 @@ pub(super) fn lane(probe: &Probe, users: bool) -> Lane {
         probe: probe.started.name.clone(),
         label: label(&probe.started.kind, users),
         spells: spells(watch.stretches(), tally.gaps(), watch.epsilon()),
-        samples: counts.all(),
+        samples: counts.usable() + void.values().sum::<u64>(),
         good: counts.good,
         bad: tally
             .bad()

@@ -10,7 +10,7 @@ use crate::{
     drill::Expect,
     environment::DnsView,
     episode::{
-        course::{State, Stretch},
+        course::{Edge, State, Stretch},
         span::Span,
     },
     timeline::ProbeKind,
@@ -64,7 +64,9 @@ impl Times {
             times.recovered = seen(first.disruption.recovered_before(revert));
         }
         let preferred = record.tiers.first();
-        times.failed_back = preferred.and_then(|tier| failed_back(record, tier));
+        times.failed_back = preferred
+            .and_then(|tier| failed_back(record, tier))
+            .map(|back| back.span);
         times
     }
 
@@ -159,15 +161,13 @@ pub(super) fn failback_time(back: Span, reverted: Span) -> Span {
 
 /// When the system noticed: the observer or standby that the drill names, or else the environment's first observer, or else any.
 fn detected(record: &Record<'_>) -> Option<Span> {
-    let named = record
-        .drill
-        .expect
-        .iter()
-        .find_map(|expectation| match &expectation.value {
-            Expect::Detected { by, .. } => Some(by.as_deref()),
-            _ => None,
-        })
-        .flatten();
+    let named = record.drill.expect.iter().find_map(|expectation| {
+        if let Expect::Detected { by, .. } = &expectation.value {
+            by.as_deref()
+        } else {
+            None
+        }
+    });
     let named = named.or(record.default_observer())?;
     detected_by(record, named).or_else(|| {
         record
@@ -207,14 +207,14 @@ pub(super) fn detected_by(record: &Record<'_>, name: &str) -> Option<Span> {
 fn all(record: &Record<'_>, view: DnsView) -> Option<Span> {
     record
         .dns(view)
-        .map(|probe| switched(record, probe, None))
+        .map(|probe| switched(record, probe, None).map(|edge| edge.span))
         .reduce(|latest, next| Some(latest?.later(next?)))
         .flatten()
 }
 
 /// When a name server first answered with another tier than before the fault, or with a given one, before the revert: after the last
 /// sample without it was sent and not after the first with it was answered.
-pub(super) fn switched(record: &Record<'_>, probe: &Probe, to: Option<&str>) -> Option<Span> {
+pub(super) fn switched(record: &Record<'_>, probe: &Probe, to: Option<&str>) -> Option<Edge> {
     let issued = record.issued()?;
     let before = record.steady_state(probe);
     let is_new = |stretch: &&Stretch| match (to, &stretch.state) {
@@ -228,17 +228,17 @@ pub(super) fn switched(record: &Record<'_>, probe: &Probe, to: Option<&str>) -> 
         .filter(|stretch| stretch.first >= issued)
         .find(is_new)
         .map(|stretch| {
-            stretch
-                .from
-                .span
-                .widened(probe.watch.epsilon())
-                .not_before(issued)
+            let span = stretch.from.span.widened(probe.watch.epsilon());
+            Edge {
+                span: span.not_before(issued),
+                ..stretch.from
+            }
         })
 }
 
 /// When users were back on a tier to stay, after the revert. Users who were on it when the revert was issued and stayed there were
 /// back at the revert itself.
-pub(super) fn failed_back(record: &Record<'_>, tier: &str) -> Option<Span> {
+pub(super) fn failed_back(record: &Record<'_>, tier: &str) -> Option<Edge> {
     let users = record.users()?;
     let revert = record.revert()?;
     let reverted = record.reverted()?;
@@ -249,10 +249,16 @@ pub(super) fn failed_back(record: &Record<'_>, tier: &str) -> Option<Span> {
             && stability.holds(stretch.first.max(revert), stretch.last, stretch.samples)
     })?;
     if stretch.first < revert {
-        return Some(reverted);
+        return Some(Edge {
+            span: reverted,
+            gap: Duration::ZERO,
+        });
     }
     let back = stretch.from.span.widened(users.watch.epsilon());
-    Some(back.not_before(revert))
+    Some(Edge {
+        span: back.not_before(revert),
+        ..stretch.from
+    })
 }
 
 /// The first of the users' stretches on a tier after the revert, even if it was not long enough to count as back.

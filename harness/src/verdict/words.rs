@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn what_has_not_ended_is_more_than_its_lower_bound() {
         assert_eq!(
-            span(Span::after(Duration::from_secs(300))),
+            span(Span::after(Duration::from_mins(5))),
             "more than 300.0 s"
         );
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Outcome, Quality, Scene, no_probe, too_few};
 use crate::{
     environment::DnsView,
-    episode::{lifetime::Overdue, span::Span},
+    episode::{course::Edge, lifetime::Overdue, span::Span},
     verdict::{
         record::{Probe, Record},
         times::switched,
@@ -34,7 +34,7 @@ pub(super) fn switch(
     let Some(fault) = record.fault() else {
         return Outcome::inconclusive("not measured", "no fault was issued");
     };
-    let mut latest: Option<(Span, &Probe)> = None;
+    let mut latest: Option<(Edge, &Probe)> = None;
     let mut evidence = Vec::new();
     for probe in probes(record, probe, &[DnsView::Authority]) {
         let window = probe.watch.tally().held();
@@ -42,37 +42,30 @@ pub(super) fn switch(
             return outcome;
         }
         let name = &probe.started.name;
-        let time = switched(record, probe, to);
-        evidence.push(match time {
-            Some(time) => format!(
-                "`{name}` switched {}",
-                words::at(time.hi.unwrap_or(time.lo))
-            ),
+        let edge = switched(record, probe, to);
+        evidence.push(match edge.and_then(|edge| edge.span.hi) {
+            Some(hi) => format!("`{name}` switched by {:.1} s", hi.as_secs_f64()),
             None => format!("`{name}` did not switch before the revert"),
         });
-        let held = record.held(probe);
-        let last = held
-            .last()
-            .map_or(fault.lo, |stretch| stretch.last.min(record.hold_end()));
-        let time = time.unwrap_or(Span::after(last));
-        let is_later = latest.is_none_or(|(latest, _)| {
-            (time.hi.unwrap_or(Duration::MAX), time.lo)
-                > (latest.hi.unwrap_or(Duration::MAX), latest.lo)
+        let edge = edge.unwrap_or_else(|| {
+            let last = record.held(probe).last();
+            let last = last.map_or(fault.lo, |stretch| stretch.last.min(record.hold_end()));
+            Edge {
+                span: Span::after(last),
+                gap: Duration::ZERO,
+            }
         });
-        if is_later {
-            latest = Some((time, probe));
+        let rank = |edge: Edge| (edge.span.hi.unwrap_or(Duration::MAX), edge.span.lo);
+        if latest.is_none_or(|(latest, _)| rank(edge) > rank(latest)) {
+            latest = Some((edge, probe));
         }
     }
-    let Some((time, slowest)) = latest else {
+    let Some((edge, slowest)) = latest else {
         return no_probe(Some(probe.unwrap_or("an authority")));
     };
-    let gap = record
-        .held(slowest)
-        .iter()
-        .find(|stretch| Some(stretch.first) >= time.hi)
-        .map_or(Duration::ZERO, |stretch| stretch.from.gap);
+    let time = edge.span;
     let quality = Quality {
-        gap,
+        gap: edge.gap,
         start_width: fault.hi.unwrap_or(fault.lo).saturating_sub(fault.lo),
         ..Quality::of(&slowest.watch, slowest.watch.tally().held())
     };
@@ -93,7 +86,7 @@ pub(in crate::verdict) fn overdue(
     let watch = &resolver.watch;
     watch
         .lifetimes()
-        .overdue(authority, watch.every(), full, record.revert())
+        .overdue(authority, record.hold_end(), watch.every(), full)
 }
 
 pub(super) fn stale(scene: Scene<'_>, at_most: Duration, probe: Option<&str>) -> Outcome {

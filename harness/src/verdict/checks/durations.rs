@@ -46,23 +46,18 @@ pub(super) fn detected(scene: Scene<'_>, within: Duration, by: Option<&str>) -> 
     } else {
         return Outcome::inconclusive("not measured", format!("`{name}` was never read"));
     };
-    match detected_by(record, name) {
-        Some(time) => Outcome::limited(time.since(fault), within, &quality).with_evidence(
-            record
-                .observers
-                .get(name)
-                .and_then(|readings| readings.turned_bad(fault.lo, quality.every))
-                .map(|(_, reading)| {
-                    let detail = reading.detail.as_deref().unwrap_or("bad");
-                    format!("`{name}` {}: {detail}", words::at(reading.at))
-                }),
-        ),
-        None => {
-            let last = record.hold_end().saturating_sub(quality.every);
-            Outcome::limited(Span::after(last).since(fault), within, &quality)
-                .with_evidence([format!("`{name}` did not turn bad before the revert")])
-        }
-    }
+    let Some(time) = detected_by(record, name) else {
+        let last = record.hold_end().saturating_sub(quality.every);
+        return Outcome::limited(Span::after(last).since(fault), within, &quality)
+            .with_evidence([format!("`{name}` did not turn bad before the revert")]);
+    };
+    let readings = record.observers.get(name);
+    let reading = readings.and_then(|readings| readings.turned_bad(fault.lo, quality.every));
+    let told = reading.map(|(_, reading)| {
+        let detail = reading.detail.as_deref().unwrap_or("bad");
+        format!("`{name}` {}: {detail}", words::at(reading.at))
+    });
+    Outcome::limited(time.since(fault), within, &quality).with_evidence(told)
 }
 
 pub(super) fn rto(scene: Scene<'_>, within: Duration, from: ClockStart, to: ClockStop) -> Outcome {
@@ -210,7 +205,7 @@ fn evidence(scene: Scene<'_>, attributed: &Attributed) -> Vec<String> {
         && first.first < stable.first
     {
         lines.push(format!(
-            "a first answer {} did not last: {} in all",
+            "a first answer {} did not last: {} until then",
             words::at(first.first),
             words::count(disruption.downs.len() as u64, "time down")
                 .replace("time downs", "times down")
@@ -239,32 +234,23 @@ pub(super) fn failback(
     }
     let stretches = watch.stretches();
     let back = failed_back(record, to);
-    let value = match back {
-        Some(back) => failback_time(back, reverted),
-        None => {
-            let last = stretches.last().map_or(reverted.lo, |last| last.last);
-            let known = return_began(record, to).unwrap_or(last);
-            Span::after(known).since(reverted)
-        }
+    let value = if let Some(back) = back {
+        failback_time(back.span, reverted)
+    } else {
+        let last = stretches.last().map_or(reverted.lo, |last| last.last);
+        let known = return_began(record, to).unwrap_or(last);
+        Span::after(known).since(reverted)
     };
-    let gap = stretches
-        .iter()
-        .find(|stretch| back.is_some_and(|back| stretch.is_tier(to) && stretch.last >= back.lo))
-        .map_or(Duration::ZERO, |stretch| stretch.from.gap);
     let quality = Quality {
         start_width: reverted
             .hi
             .unwrap_or(reverted.lo)
             .saturating_sub(reverted.lo),
-        gap: if value == Span::ZERO {
-            Duration::ZERO
-        } else {
-            gap
-        },
+        gap: back.map_or(Duration::ZERO, |back| back.gap),
         ..Quality::of(watch, window)
     };
     let mut outcome = Outcome::limited(value, within, &quality);
-    let end = back.map_or(Duration::MAX, |back| back.hi.unwrap_or(Duration::MAX));
+    let end = back.and_then(|back| back.span.hi).unwrap_or(Duration::MAX);
     let later: u64 = stretches
         .iter()
         .filter(|stretch| stretch.first > end)

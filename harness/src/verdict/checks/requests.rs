@@ -100,10 +100,10 @@ pub(super) fn max_errors(scene: Scene<'_>, probe: Option<&str>, at_most: u64) ->
 }
 
 /// The last good answer of the hold, or why there is none.
-fn last_good<'p>(record: &Record<'_>, probe: &'p Probe) -> Result<&'p Sample, Outcome> {
+fn last_good<'p>(record: &Record<'_>, probe: &'p Probe) -> Result<&'p Sample, Box<Outcome>> {
     let window = probe.watch.tally().held();
     if let Some(outcome) = too_few(window) {
-        return Err(outcome);
+        return Err(Box::new(outcome));
     }
     let issued = record.issued().unwrap_or(Duration::ZERO);
     let sample = probe.watch.tally().last_good();
@@ -112,7 +112,7 @@ fn last_good<'p>(record: &Record<'_>, probe: &'p Probe) -> Result<&'p Sample, Ou
         .ok_or_else(|| {
             let failed = words::count(window.bad, "request");
             let message = format!("no good answer during the hold, {failed} failed");
-            Outcome::fail("no good answer", message)
+            Box::new(Outcome::fail("no good answer", message))
         })
 }
 
@@ -122,7 +122,7 @@ pub(super) fn header(scene: Scene<'_>, probe: Option<&str>, name: &str, contains
     };
     let sample = match last_good(scene.record, probe) {
         Ok(sample) => sample,
-        Err(outcome) => return outcome,
+        Err(outcome) => return *outcome,
     };
     let value = sample
         .headers
@@ -153,7 +153,7 @@ pub(super) fn body(scene: Scene<'_>, probe: Option<&str>, contains: &str) -> Out
     };
     let sample = match last_good(scene.record, probe) {
         Ok(sample) => sample,
-        Err(outcome) => return outcome,
+        Err(outcome) => return *outcome,
     };
     let sent = format!(
         "answer to sample {} sent {}",
@@ -180,15 +180,13 @@ pub(super) fn status(scene: Scene<'_>, probe: Option<&str>, wanted: &[u16]) -> O
     if let Some(outcome) = too_few(window) {
         return outcome;
     }
-    let start = match scene.disruptions.first() {
-        None => record.issued().unwrap_or(Duration::ZERO),
-        Some(_) => match scene.times.recovered {
-            Some(recovered) => recovered.hi.unwrap_or(recovered.lo),
-            None => {
-                let message = "users were not served in a stable way again before the revert";
-                return Outcome::fail("no recovery", message);
-            }
-        },
+    let start = if scene.disruptions.is_empty() {
+        record.issued().unwrap_or(Duration::ZERO)
+    } else if let Some(recovered) = scene.times.recovered {
+        recovered.hi.unwrap_or(recovered.lo)
+    } else {
+        let message = "users were not served in a stable way again before the revert";
+        return Outcome::fail("no recovery", message);
     };
     let end = record.hold_end();
     let mut seen = Vec::new();

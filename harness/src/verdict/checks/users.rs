@@ -197,7 +197,7 @@ fn answer(stretch: &Stretch) -> String {
 /// How long users were down between the first fault and the end of the hold.
 fn downtime(record: &Record<'_>, users: &Probe, from: Duration, to: Duration) -> Span {
     let epsilon = users.watch.epsilon();
-    let inside = |time: Duration| time.clamp(from, to);
+    let inside = |time: Duration| time.max(from).min(to);
     let mut sum = Span::ZERO;
     for stretch in users.watch.stretches().iter().filter(|one| !one.is_good()) {
         let began = stretch.from.span.widened(epsilon);

@@ -22,7 +22,7 @@ use blackstart_lab::control::{Resource, ResourceKind};
 
 /// How the service is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Break {
+pub(crate) enum Break {
     /// Connections are refused at once.
     Refused,
     /// Every answer is a 503, as fast as ever.
@@ -37,38 +37,38 @@ pub enum Break {
 
 /// A time in which the service is broken.
 #[derive(Debug, Clone, Copy)]
-pub struct Outage {
-    pub from: Duration,
-    pub to: Duration,
-    pub kind: Break,
+pub(crate) struct Outage {
+    pub(crate) from: Duration,
+    pub(crate) to: Duration,
+    pub(crate) kind: Break,
 }
 
 /// The prober's own faults.
 #[derive(Debug, Clone, Copy)]
-pub struct Sloppiness {
+pub(crate) struct Sloppiness {
     /// Most ticks are late by up to this.
-    pub late: Duration,
+    pub(crate) late: Duration,
     /// One tick in so many is not sent at all; 0 for none.
-    pub void_one_in: u32,
+    pub(crate) void_one_in: u32,
 }
 
 /// One probe of one service in virtual time.
 #[derive(Debug, Clone)]
-pub struct Simulation {
-    pub every: Duration,
-    pub timeout: Duration,
-    pub good_within: Duration,
+pub(crate) struct Simulation {
+    pub(crate) every: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) good_within: Duration,
     /// The latency in health, give or take a third.
-    pub latency: Duration,
-    pub outages: Vec<Outage>,
-    pub sloppiness: Sloppiness,
-    pub length: Duration,
-    pub seed: u64,
+    pub(crate) latency: Duration,
+    pub(crate) outages: Vec<Outage>,
+    pub(crate) sloppiness: Sloppiness,
+    pub(crate) length: Duration,
+    pub(crate) seed: u64,
 }
 
 impl Simulation {
     /// The probe as a run's first event tells of it.
-    pub fn probe(&self) -> ProbeStarted {
+    pub(crate) fn probe(&self) -> ProbeStarted {
         ProbeStarted {
             name: "read".to_owned(),
             kind: http_kind(Connection::New, None),
@@ -79,7 +79,7 @@ impl Simulation {
     }
 
     /// What the probe sees, in the order in which it was sent.
-    pub fn samples(&self) -> Vec<Sample> {
+    pub(crate) fn samples(&self) -> Vec<Sample> {
         let mut random = fastrand::Rng::with_seed(self.seed);
         let phase = self.every.mul_f64(random.f64());
         let mut samples = Vec::new();
@@ -152,7 +152,7 @@ impl Simulation {
 }
 
 /// What an HTTP probe does.
-pub fn http_kind(connection: Connection, standby: Option<&str>) -> ProbeKind {
+pub(crate) fn http_kind(connection: Connection, standby: Option<&str>) -> ProbeKind {
     ProbeKind::Http {
         request: "read".to_owned(),
         writes: false,
@@ -162,7 +162,7 @@ pub fn http_kind(connection: Connection, standby: Option<&str>) -> ProbeKind {
 }
 
 /// A sample sent on time.
-pub fn sample(
+pub(crate) fn sample(
     probe: &str,
     seq: u64,
     start: Duration,
@@ -192,18 +192,18 @@ pub fn sample(
 
 /// The steps of a fault's life at given times, and the phases that go with them.
 #[derive(Debug, Clone)]
-pub struct Script {
-    pub issued: Duration,
-    pub verified: Duration,
-    pub revert: Duration,
-    pub restored: Option<Duration>,
-    pub end: Option<Outcome>,
-    pub length: Duration,
+pub(crate) struct Script {
+    pub(crate) issued: Duration,
+    pub(crate) verified: Duration,
+    pub(crate) revert: Duration,
+    pub(crate) restored: Option<Duration>,
+    pub(crate) end: Option<Outcome>,
+    pub(crate) length: Duration,
 }
 
 impl Script {
     /// A fault that strikes at once, is reverted at once, and a run that ends well.
-    pub fn plain(issued: Duration, revert: Duration, length: Duration) -> Self {
+    pub(crate) fn plain(issued: Duration, revert: Duration, length: Duration) -> Self {
         Self {
             issued,
             verified: issued,
@@ -215,7 +215,7 @@ impl Script {
     }
 
     /// The whole record of a run, in the order in which things came to be known.
-    pub fn record(
+    pub(crate) fn record(
         &self,
         probes: Vec<ProbeStarted>,
         samples: impl IntoIterator<Item = Sample>,
@@ -295,12 +295,12 @@ impl Script {
 }
 
 /// An event and its time.
-pub fn entry(at: Duration, event: Event) -> Entry {
+pub(crate) fn entry(at: Duration, event: Event) -> Entry {
     Entry { at, event }
 }
 
 /// A drill that stops the primary and expects this.
-pub fn drill(expect: Vec<Expect>) -> Drill {
+pub(crate) fn drill(expect: Vec<Expect>) -> Drill {
     let at = |line| Position { line, column: 3 };
     Drill {
         name: "stop-primary".to_owned(),
@@ -335,7 +335,7 @@ pub fn drill(expect: Vec<Expect>) -> Drill {
 }
 
 /// A primary and a machine to fall back on, looked at every `every`.
-pub fn environment(every: Duration) -> Environment {
+pub(crate) fn environment(every: Duration) -> Environment {
     let here = Position { line: 1, column: 1 };
     let http = |name: &str, connection, standby: Option<&str>| {
         Probe::Http(HttpProbe {

@@ -1,0 +1,359 @@
+//! Every shipped drill on an architecture with a mistake in it: it fails on exactly those expectations that the mistake breaks.
+//!
+//! The mistakes are such that their effect is far from every limit, so that no case depends on when in the period of a check or a
+//! cache the fault falls.
+
+use std::{fs, path::Path, process::ExitCode, sync::Arc};
+
+use blackstart::{
+    catalog::{self, Selection},
+    exit_code,
+    report::{Report, Style, terminal},
+    run::Stopper,
+    source::Coloring,
+    suite::{self, Assignment, RunId, Threads},
+    verdict::CheckStatus,
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// How many cases run at once: they mostly wait, and a thread of its own for each processor would be few.
+const AT_ONCE: usize = 8;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// A mistake in the architecture and what the drill is to say of it.
+struct Case {
+    /// What is wrong with the architecture, and what follows.
+    name: &'static str,
+    drill: &'static str,
+    /// Texts of the environment file and what stands there instead.
+    mistake: &'static [(&'static str, &'static str)],
+    says: Says,
+}
+
+/// What a drill is to say.
+enum Says {
+    /// These expectations fail, and all others pass but for those that may go either way.
+    Fails {
+        fails: &'static [&'static str],
+        either: &'static [&'static str],
+    },
+    /// The drill is not begun, for a reason with this text in it.
+    NotSteady(&'static str),
+}
+
+const fn fails(fails: &'static [&'static str]) -> Says {
+    Says::Fails { fails, either: &[] }
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "a health check that needs ten failures is too slow",
+        drill: "scale-to-zero",
+        mistake: &[("failure-threshold: 2", "failure-threshold: 10")],
+        says: fails(&["detected", "rto", "path", "writes"]),
+    },
+    Case {
+        name: "a resolver that keeps every answer for ten minutes keeps users where nobody is, however soon the switch",
+        drill: "scale-to-zero",
+        mistake: &[("stack:\n", "stack:\n  resolver: { minimum-ttl: 10m }\n")],
+        says: fails(&["rto", "path", "writes"]),
+    },
+    Case {
+        name: "a secondary record that points nowhere sends users nowhere",
+        drill: "block-ingress",
+        mistake: &[(
+            "failover: secondary, value: d1petclinic.cloudfront.test",
+            "failover: secondary, value: forgotten.example.test",
+        )],
+        says: fails(&["rto", "path", "dns-switch"]),
+    },
+    Case {
+        name: "a distribution that lacks the alias of the service refuses everybody",
+        drill: "block-ingress",
+        mistake: &[(
+            "aliases: [www.petclinic.test, dr.petclinic.test]",
+            "aliases: [dr.petclinic.test]",
+        )],
+        says: fails(&["rto", "path"]),
+    },
+    Case {
+        name: "a distribution that knows the machine alone has no last resort",
+        drill: "double-failure",
+        mistake: &[(
+            "origin: azure-failover, methods: read-and-options",
+            "origin: azure-vm, methods: read-and-options",
+        )],
+        says: fails(&["rto", "path", "body"]),
+    },
+    Case {
+        name: "a health check of the standby on the secondary record sends users back to the dead primary",
+        drill: "double-failure",
+        mistake: &[
+            (
+                "failover: secondary, value",
+                "failover: secondary, health-check: standby, value",
+            ),
+            (
+                "      failure-threshold: 2\n",
+                "      failure-threshold: 2\n    standby: { protocol: http, fqdn: vm.azure.test, path: /petclinic/, request-interval: 10s, failure-threshold: 1 }\n",
+            ),
+        ],
+        says: fails(&["rto", "path", "body"]),
+    },
+    Case {
+        name: "without an origin group the death of the standby is an outage",
+        drill: "double-failure-in-sequence",
+        mistake: &[(
+            "origin: azure-failover, methods: read-and-options",
+            "origin: azure-vm, methods: read-and-options",
+        )],
+        // The watching ends a minute after the machine died, which is before the limit of a recovery that never comes.
+        says: Says::Fails {
+            fails: &["path", "served-by"],
+            either: &["rto"],
+        },
+    },
+    Case {
+        name: "pods that start for ten minutes keep users on the standby",
+        drill: "failback",
+        mistake: &[(
+            "web: { replicas: 2, zones: [a, b], start-up: 20s",
+            "web: { replicas: 2, zones: [a, b], start-up: 10m",
+        )],
+        says: fails(&["failback"]),
+    },
+    Case {
+        name: "a nervous health check moves users for a blip",
+        drill: "health-blip",
+        mistake: &[
+            ("request-interval: 30s", "request-interval: 10s"),
+            ("failure-threshold: 2", "failure-threshold: 1"),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 1s }\n"),
+        ],
+        says: fails(&["no-failover", "never"]),
+    },
+    Case {
+        name: "an alias that evaluates its target's health takes failing open for dead",
+        drill: "break-health-path",
+        mistake: &[
+            (
+                "type: CNAME, ttl: 60s, failover: primary, health-check: primary, value",
+                "type: A, alias: { evaluate-target-health: true }, failover: primary, value",
+            ),
+            (
+                "type: CNAME, ttl: 60s, failover: secondary, value",
+                "type: A, alias: { evaluate-target-health: false }, failover: secondary, value",
+            ),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 5s }\n"),
+        ],
+        says: fails(&["no-failover", "path"]),
+    },
+    Case {
+        name: "a health check of the primary that asks the standby moves users away from a sound primary",
+        drill: "stop-vm-only",
+        mistake: &[
+            (
+                "      protocol: https\n      fqdn: petclinic.elb.test",
+                "      protocol: http\n      fqdn: vm.azure.test",
+            ),
+            ("request-interval: 30s", "request-interval: 10s"),
+            ("failure-threshold: 2", "failure-threshold: 1"),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 5s }\n"),
+        ],
+        says: fails(&["no-failover", "path", "max-errors"]),
+    },
+    Case {
+        name: "writes that match the behaviour of reads are refused as forbidden",
+        drill: "writes-do-not-fail-over",
+        mistake: &[
+            (
+                "        - { path: /owners/*, origin: azure-vm, methods: all }\n",
+                "",
+            ),
+            (
+                "        - { path: /petclinic/owners/*, origin: azure-vm, methods: all }\n",
+                "",
+            ),
+        ],
+        says: fails(&["writes"]),
+    },
+    Case {
+        name: "a standby that serves nothing is found before anything is broken",
+        drill: "double-failure-in-sequence",
+        mistake: &[(
+            "serves: { application: { context-path: /petclinic/, database: azure-mysql } }",
+            "serves: { application: { context-path: /elsewhere/, database: azure-mysql } }",
+        )],
+        says: Says::NotSteady("`standby`"),
+    },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let threads = Arc::new(Threads::start().unwrap());
+    let mut trials = vec![Trial::test(
+        "every shipped drill has a case",
+        every_drill_has_a_case,
+    )];
+    trials.extend(CASES.iter().map(|case| {
+        let threads = Arc::clone(&threads);
+        Trial::test(format!("{}: {}", case.drill, case.name), move || {
+            case.prove(&threads)
+        })
+    }));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn every_drill_has_a_case() -> Result<(), Failed> {
+    for entry in fs::read_dir(Path::new(ROOT).join("drills"))? {
+        let path = entry?.path();
+        let drill = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+            && !CASES.iter().any(|case| case.drill == drill)
+        {
+            return Err(Failed::from(format!(
+                "nothing shows that `{drill}` can fail"
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Case {
+    fn prove(&self, threads: &Threads) -> Result<(), Failed> {
+        let folder = tempfile::tempdir()?;
+        let report = self.conduct(folder.path(), threads)?;
+        let wrong = match self.says {
+            Says::Fails { fails, either } => wrong_checks(&report, fails, either),
+            Says::NotSteady(reason) => wrongly_begun(&report, reason),
+        };
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let shown = terminal::render(std::slice::from_ref(&report), &Style::default());
+        Err(Failed::from(format!("{}\n\n{shown}", wrong.join("\n"))))
+    }
+
+    fn conduct(&self, folder: &Path, threads: &Threads) -> Result<Report, Failed> {
+        let environment = self.environment(folder)?;
+        let selection = Selection {
+            paths: vec![
+                Path::new(ROOT)
+                    .join("drills")
+                    .join(self.drill)
+                    .with_extension("yaml"),
+            ],
+            environment: Some(environment),
+            speed: None,
+        };
+        let (mut catalog, problems) = catalog::load(&selection, &|_| None);
+        if problems.has_errors() {
+            return Err(Failed::from(problems.render(Coloring::Plain)));
+        }
+        let records = folder.join("records");
+        fs::create_dir(&records)?;
+        let assignment = Assignment {
+            entry: catalog.entries.remove(0),
+            speed: None,
+            run_id: RunId::new(jiff::Timestamp::now(), &mut fastrand::Rng::new()),
+            folder: records,
+            seed: fastrand::u64(..1_000_000),
+            command: Vec::new(),
+            labs: threads.labs(),
+        };
+        let (_stopper, stop) = Stopper::new();
+        Ok(threads.block_on(suite::conduct(&assignment, stop, &mut |_| {}))?)
+    }
+
+    /// Writes the environment with the mistake in it, where it finds its pages as the sound one does. Yields its path.
+    fn environment(&self, folder: &Path) -> Result<String, Failed> {
+        let fixtures = Path::new(ROOT).join("fixtures");
+        let mut text = fs::read_to_string(fixtures.join("environments/three-tier.yaml"))?;
+        for (sound, mistaken) in self.mistake {
+            let times = text.matches(sound).count();
+            if times != 1 {
+                return Err(Failed::from(format!(
+                    "`{sound}` stands {times} times in the environment"
+                )));
+            }
+            text = text.replace(sound, mistaken);
+        }
+        for kind in ["environments", "pages"] {
+            fs::create_dir(folder.join(kind))?;
+        }
+        fs::copy(
+            fixtures.join("pages/maintenance.html"),
+            folder.join("pages/maintenance.html"),
+        )?;
+        let file = folder.join("environments/mistaken.yaml");
+        fs::write(&file, text)?;
+        Ok(file.display().to_string())
+    }
+}
+
+fn wrong_checks(report: &Report, fails: &[&str], either: &[&str]) -> Vec<String> {
+    let judgement = &report.judgement;
+    let mut wrong = Vec::new();
+    for check in &judgement.checks {
+        let kind = check.kind.as_str();
+        let expected = if fails.contains(&kind) {
+            CheckStatus::Fail
+        } else {
+            CheckStatus::Pass
+        };
+        if check.status != expected && !either.contains(&kind) {
+            wrong.push(format!(
+                "`{}` is {:?} instead of {expected:?}: {}",
+                check.name, check.status, check.message
+            ));
+        }
+    }
+    for kind in fails {
+        if !judgement.checks.iter().any(|check| check.kind == *kind) {
+            wrong.push(format!("the drill does not expect `{kind}`"));
+        }
+    }
+    let code = exit_code::ExitCode::from(judgement);
+    if code != exit_code::ExitCode::Failed {
+        wrong.push(format!(
+            "the exit code is {}: {}",
+            code.code(),
+            judgement.reasons.join("; ")
+        ));
+    }
+    wrong
+}
+
+fn wrongly_begun(report: &Report, reason: &str) -> Vec<String> {
+    let judgement = &report.judgement;
+    let mut wrong = Vec::new();
+    let code = exit_code::ExitCode::from(judgement);
+    if code != exit_code::ExitCode::CouldNotRun {
+        wrong.push(format!("the exit code is {}", code.code()));
+    }
+    if !judgement
+        .reasons
+        .iter()
+        .any(|said| said.contains("steady state not met") && said.contains(reason))
+    {
+        wrong.push(format!(
+            "the reasons do not name {reason}: {:?}",
+            judgement.reasons
+        ));
+    }
+    if judgement
+        .faults
+        .iter()
+        .any(|fault| fault.issued_s.is_some())
+    {
+        wrong.push("a fault was injected".to_owned());
+    }
+    wrong
+}

@@ -1,0 +1,441 @@
+//! A binding that follows a script: it breaks nothing but a note of its own, and goes wrong where it is told to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use blackstart::{
+    catalog::{self, Selection},
+    drill,
+    environment::Environment,
+    exit_code::ExitCode,
+    plan::plan,
+    probe::BoxFuture,
+    provider::{Fault, Found, Health, Provider, ProviderError, Undo, site::Site},
+    report::Report,
+    run::{self, Finished, Options, RunError, StepLimits, Stop, Stopper, UndoRecord},
+    source::Coloring,
+    suite,
+    timeline::{Entry, file::Reader},
+};
+use tempfile::TempDir;
+
+/// What a drill of two steps does to the machines of `fixtures/library-user`, by the kinds of its faults in their order.
+pub const KINDS: [&str; 3] = ["stop", "invert-health-check", "pause"];
+
+const DRILL: &str = "\
+drill: scripted
+about: Two faults together and a third one later.
+environment: two-machines
+faults:
+  - together:
+      - stop: { target: first }
+      - invert-health-check: { target: check }
+  - pause: { target: first }
+    after: 10s
+hold: 30s
+expect:
+  outage: { within: 30s }
+";
+
+const SPEED: f64 = 60.0;
+
+/// Short, so that what hangs is given up soon. What answers at once is never too late for it, on however busy a machine.
+const LIMITS: StepLimits = StepLimits {
+    capture: Duration::from_millis(200),
+    inject: Duration::from_millis(200),
+    verify: Duration::from_millis(200),
+    revert: Duration::from_millis(200),
+    revert_attempts: 3,
+    revert_backoff: Duration::from_millis(10),
+};
+
+/// A call that the runner makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    Capture,
+    Inject,
+    IsInPlace,
+    Revert,
+    IsRestored,
+}
+
+/// How a call goes wrong, or what happens during it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// It is refused, half done.
+    Fail,
+    /// It is refused the first time.
+    FailOnce,
+    /// It never ends.
+    Hang,
+    /// It panics while it is waited for.
+    Panic,
+    /// It panics before there is anything to wait for.
+    PanicAtOnce,
+    /// It takes a while.
+    Slow,
+    /// It says yes and does nothing.
+    Pretend,
+    /// Somebody wants the run to stop meanwhile.
+    StopMeanwhile,
+}
+
+/// What is to go wrong, and what was done.
+#[derive(Debug)]
+pub struct Script {
+    acts: BTreeMap<(&'static str, Call), Act>,
+    /// How many readings of an observer are well before one panics.
+    observer_panics_after: Option<u32>,
+    folder: TempDir,
+    stopper: Stopper,
+    stop: Stop,
+    done: Mutex<Done>,
+}
+
+#[derive(Debug, Default)]
+struct Done {
+    calls: Vec<(&'static str, Call)>,
+    broken: BTreeSet<&'static str>,
+    readings: u32,
+    /// Injections whose undo was not on disk.
+    unprepared: Vec<&'static str>,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Played {
+    pub finished: Finished,
+    pub report: Report,
+    pub entries: Vec<Entry>,
+    pub undo_log: Vec<UndoRecord>,
+    pub calls: Vec<(&'static str, Call)>,
+    pub broken: BTreeSet<&'static str>,
+    pub unprepared: Vec<&'static str>,
+}
+
+impl Script {
+    pub fn new() -> Self {
+        let (stopper, stop) = Stopper::new();
+        Self {
+            acts: BTreeMap::new(),
+            observer_panics_after: None,
+            folder: tempfile::tempdir().unwrap(),
+            stopper,
+            stop,
+            done: Mutex::default(),
+        }
+    }
+
+    pub fn with(mut self, kind: &'static str, call: Call, act: Act) -> Self {
+        self.acts.insert((kind, call), act);
+        self
+    }
+
+    pub fn with_observer_that_panics_after(mut self, readings: u32) -> Self {
+        self.observer_panics_after = Some(readings);
+        self
+    }
+
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// The folder of the run.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs the drill.
+    pub async fn play(self) -> Played {
+        self.play_watched(&mut |_| {}).await
+    }
+
+    /// Runs the drill with somebody who looks on.
+    pub async fn play_watched(self, on_event: &mut (dyn FnMut(&Entry) + Send)) -> Played {
+        let script = Arc::new(self);
+        let (finished, entry) = script.run(on_event).await;
+        let finished = finished.unwrap();
+        let report = suite::judge(script.folder(), &entry.drill, &entry.environment).unwrap();
+        let log = fs::read_to_string(script.folder().join("undo.ndjson")).unwrap();
+        let done = std::mem::take(&mut *script.done.lock().unwrap());
+        Played {
+            finished,
+            report,
+            entries: script.entries(),
+            undo_log: log
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+            calls: done.calls,
+            broken: done.broken,
+            unprepared: done.unprepared,
+        }
+    }
+
+    /// Runs the drill and leaves what it recorded alone.
+    pub async fn play_unread(self) -> (Finished, Vec<(&'static str, Call)>) {
+        let script = Arc::new(self);
+        let (finished, _) = script.run(&mut |_| {}).await;
+        let calls = script.done.lock().unwrap().calls.clone();
+        (finished.unwrap(), calls)
+    }
+
+    /// Runs the drill, which cannot even begin. Yields why, and the calls.
+    pub async fn play_in_vain(self: &Arc<Self>) -> (RunError, Vec<(&'static str, Call)>) {
+        let (finished, _) = self.run(&mut |_| {}).await;
+        (
+            finished.unwrap_err(),
+            self.done.lock().unwrap().calls.clone(),
+        )
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        on_event: &mut (dyn FnMut(&Entry) + Send),
+    ) -> (Result<Finished, RunError>, catalog::Entry) {
+        let entry = load();
+        let mut plan = plan(
+            Arc::new(entry.drill.clone()),
+            Arc::clone(&entry.environment),
+            None,
+        )
+        .unwrap();
+        // Nothing here depends on when in the period of a check it breaks.
+        plan.limits.phase = Duration::ZERO;
+        let script = Arc::clone(self);
+        let labs = tokio::runtime::Handle::current();
+        let site = Site::open(Arc::clone(&entry.environment), plan.speed, 1, &labs)
+            .await
+            .unwrap();
+        let site = site.with_provider(|lab| Arc::new(Scripted { script, lab }));
+        let options = Options {
+            run_id: "scripted".to_owned(),
+            folder: self.folder().to_owned(),
+            seed: 1,
+            command: Vec::new(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            limits: LIMITS,
+        };
+        let finished = run::run(&plan, &site, &options, self.stop.clone(), on_event).await;
+        site.close().await;
+        (finished, entry)
+    }
+
+    /// The timeline as it is on disk.
+    pub fn entries(&self) -> Vec<Entry> {
+        let reader = Reader::open(self.folder().join(suite::EVENTS)).unwrap();
+        reader.map(Result::unwrap).collect()
+    }
+
+    fn is_captured_on_disk(&self, kind: &str) -> bool {
+        let log = fs::read_to_string(self.folder().join("undo.ndjson")).unwrap();
+        log.lines()
+            .any(|line| line.contains("captured") && line.contains(&format!("put {kind} back")))
+    }
+}
+
+fn load() -> catalog::Entry {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scripted.yaml");
+    fs::write(&file, DRILL).unwrap();
+    let fixtures = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures"));
+    let environment = fixtures.join("library-user/drills/environments/two-machines.yaml");
+    let selection = Selection {
+        paths: vec![file],
+        environment: Some(environment.display().to_string()),
+        speed: Some(SPEED),
+    };
+    let (mut catalog, problems) = catalog::load(&selection, &|_| None);
+    assert!(
+        !problems.has_errors(),
+        "{}",
+        problems.render(Coloring::Plain)
+    );
+    catalog.entries.remove(0)
+}
+
+#[derive(Debug)]
+struct Scripted {
+    script: Arc<Script>,
+    lab: Arc<dyn Provider>,
+}
+
+impl Provider for Scripted {
+    fn resolve(
+        &self,
+        _: &Environment,
+        fault: &drill::Fault,
+    ) -> Result<Box<dyn Fault>, ProviderError> {
+        let kind = KINDS
+            .into_iter()
+            .find(|kind| *kind == fault.kind())
+            .unwrap();
+        Ok(Box::new(ScriptedFault {
+            script: Arc::clone(&self.script),
+            kind,
+            target: fault.target().to_owned(),
+        }))
+    }
+
+    fn health<'a>(
+        &'a self,
+        environment: &'a Environment,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<Health, ProviderError>> {
+        Box::pin(async move {
+            let readings = {
+                let mut done = self.script.done.lock().unwrap();
+                done.readings += 1;
+                done.readings
+            };
+            assert!(
+                self.script
+                    .observer_panics_after
+                    .is_none_or(|last| readings <= last),
+                "as the script says"
+            );
+            self.lab.health(environment, target).await
+        })
+    }
+}
+
+#[derive(Debug)]
+struct ScriptedFault {
+    script: Arc<Script>,
+    kind: &'static str,
+    target: String,
+}
+
+impl ScriptedFault {
+    /// Notes a call and goes wrong as the script says. Yields whether the call really does what it says.
+    fn follow(&self, call: Call) -> BoxFuture<'_, Result<bool, ProviderError>> {
+        let is_first = {
+            let mut done = self.script.done.lock().unwrap();
+            let is_first = !done.calls.contains(&(self.kind, call));
+            done.calls.push((self.kind, call));
+            is_first
+        };
+        let act = self.script.acts.get(&(self.kind, call)).copied();
+        assert_ne!(act, Some(Act::PanicAtOnce), "as the script says");
+        Box::pin(async move {
+            let refused = ProviderError::Refused {
+                what: format!("{call:?} of {}", self.kind),
+                status: 503,
+                message: "as the script says".to_owned(),
+            };
+            match act {
+                Some(Act::Fail) => Err(refused),
+                Some(Act::FailOnce) if is_first => Err(refused),
+                Some(Act::Hang) => std::future::pending().await,
+                Some(Act::Panic) => panic!("as the script says"),
+                Some(Act::Slow) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    Ok(true)
+                }
+                Some(Act::Pretend) => Ok(false),
+                Some(Act::StopMeanwhile) => {
+                    self.script.stopper.stop("SIGINT");
+                    Ok(true)
+                }
+                Some(Act::FailOnce | Act::PanicAtOnce) | None => Ok(true),
+            }
+        })
+    }
+
+    fn is_broken(&self) -> bool {
+        self.script.done.lock().unwrap().broken.contains(self.kind)
+    }
+
+    fn found(&self, broken: bool) -> Found {
+        if self.is_broken() == broken {
+            Found::AsExpected
+        } else {
+            Found::Otherwise(format!("{} is not so", self.target))
+        }
+    }
+}
+
+impl Fault for ScriptedFault {
+    fn describe(&self) -> String {
+        format!("{} {}", self.kind, self.target)
+    }
+
+    fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>> {
+        let following = self.follow(Call::Capture);
+        Box::pin(async move {
+            following.await?;
+            Ok(Undo {
+                target: self.target.clone(),
+                binding: "scripted".to_owned(),
+                words: format!("put {} back", self.kind),
+                state: serde_json::Value::String("x".repeat(undo_size())),
+            })
+        })
+    }
+
+    fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
+        if !self.script.is_captured_on_disk(self.kind) {
+            self.script.done.lock().unwrap().unprepared.push(self.kind);
+        }
+        // What goes wrong goes wrong half-way, except for what only pretends.
+        if self.script.acts.get(&(self.kind, Call::Inject)) != Some(&Act::Pretend) {
+            self.script.done.lock().unwrap().broken.insert(self.kind);
+        }
+        let following = self.follow(Call::Inject);
+        Box::pin(async move { following.await.map(drop) })
+    }
+
+    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>> {
+        let following = self.follow(Call::IsInPlace);
+        Box::pin(async move { following.await.map(|_| self.found(true)) })
+    }
+
+    fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
+        assert_eq!(undo.words, format!("put {} back", self.kind));
+        let following = self.follow(Call::Revert);
+        Box::pin(async move {
+            if following.await? {
+                self.script.done.lock().unwrap().broken.remove(self.kind);
+            }
+            Ok(())
+        })
+    }
+
+    fn is_restored<'a>(&'a self, _: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>> {
+        let following = self.follow(Call::IsRestored);
+        Box::pin(async move { following.await.map(|_| self.found(false)) })
+    }
+}
+
+/// The variable that makes undo records larger than the files that a test may write.
+pub const LARGE_UNDO: &str = "BLACKSTART_TEST_LARGE_UNDO";
+
+fn undo_size() -> usize {
+    if std::env::var_os(LARGE_UNDO).is_some() {
+        4 * 1024 * 1024
+    } else {
+        1
+    }
+}
+
+impl Played {
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(&self.report.judgement)
+    }
+
+    /// The faults that a call was made for, each once, in the order of the first such call.
+    pub fn kinds_of(&self, call: Call) -> Vec<&'static str> {
+        let mut kinds = Vec::new();
+        for (kind, _) in self.calls.iter().filter(|(_, made)| *made == call) {
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
+        kinds
+    }
+}
