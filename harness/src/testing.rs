@@ -80,7 +80,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 run_id,
                 folder,
                 seed,
-                command: std::env::args().collect(),
+                command: suite::command_line(),
                 labs: threads.labs(),
             };
             conduct(&threads, &assignment)
