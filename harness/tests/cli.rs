@@ -573,7 +573,7 @@ fn readers_that_go_away_change_nothing_about_the_run() {
 #[test]
 fn a_disk_that_is_full_ends_the_drill_and_not_the_revert() {
     let workplace = Workplace::new();
-    let arguments = ["run", "drills/endless.yaml", "--speed", "60"];
+    let arguments = ["run", "drills/endless.yaml"];
     let mut command = Command::new("sh");
     // Some hundred samples fit.
     command.args([

@@ -77,6 +77,7 @@ impl Workplace {
         // Short periods make a short steady state; five failures make a check that sees nothing of a blip, on however slow a machine.
         let sound = exchanged(&text, "ttl: 60s", "ttl: 5s");
         let sound = exchanged(&sound, "failure-threshold: 2", "failure-threshold: 5");
+        let sound = exchanged(&sound, "speed: 30", "speed: 60");
         let sick = exchanged(&sound, "environment: two-machines", "environment: sick");
         let sick = exchanged(
             &sick,
@@ -116,10 +117,10 @@ impl Workplace {
         self.0.path()
     }
 
-    /// `run` of one of the drills at a speed that makes it short, with more arguments.
+    /// `run` of one of the drills, with more arguments.
     pub fn run(&self, drill: &str, more: &[&str]) -> Command {
         let file = format!("drills/{drill}.yaml");
-        let arguments = ["run", &file, "--speed", "60"];
+        let arguments = ["run", &file];
         blackstart(self.path(), arguments.iter().chain(more))
     }
 
