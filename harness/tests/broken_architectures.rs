@@ -19,6 +19,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// How many cases run at once: they mostly wait, and a thread of its own for each processor would be few.
 const AT_ONCE: usize = 8;
 
+const SPEED: f64 = 30.0;
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// A mistake in the architecture and what the drill is to say of it.
@@ -251,7 +253,7 @@ impl Case {
                     .with_extension("yaml"),
             ],
             environment: Some(environment),
-            speed: None,
+            speed: Some(SPEED),
         };
         let (mut catalog, problems) = catalog::load(&selection, &|_| None);
         if problems.has_errors() {
@@ -261,7 +263,7 @@ impl Case {
         fs::create_dir(&records)?;
         let assignment = Assignment {
             entry: catalog.entries.remove(0),
-            speed: None,
+            speed: Some(SPEED),
             run_id: RunId::new(jiff::Timestamp::now(), &mut fastrand::Rng::new()),
             folder: records,
             seed: fastrand::u64(..1_000_000),
