@@ -3,6 +3,8 @@
 //! The mistakes are such that their effect is far from every limit, so that no case depends on when in the period of a check or a
 //! cache the fault falls.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{fs, path::Path, process::ExitCode, sync::Arc};
 
 use blackstart::{
