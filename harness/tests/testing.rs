@@ -1,6 +1,9 @@
 //! Drills as `cargo test`, seen from outside: this program is also the test of a project that drills its own architecture.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 #[expect(dead_code, reason = "the tests of the command line need more of it")]
+#[path = "cli/program.rs"]
 mod program;
 
 use std::{
@@ -10,7 +13,7 @@ use std::{
     process::{Command, ExitCode, Output},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use program::{Workplace, repository, stderr, stdout};
 
 /// The folder whose drills are to be tests. Set, this program is what a project has in its `tests/drills.rs`.
@@ -20,7 +23,12 @@ fn main() -> ExitCode {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return blackstart::testing::drills(folder);
     }
-    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name, test);
+    let trial = |name: &str, test: fn()| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
     let trials = vec![
         trial(
             "every_drill_is_listed_as_a_test_and_nothing_else_is_printed",
@@ -56,10 +64,12 @@ fn drills(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn every_drill_is_listed() -> Result<(), Failed> {
+fn every_drill_is_listed() {
     let folder = repository().join("drills");
     let listed = drills(&folder, &["--list", "--format", "terse"]);
-    let files = fs::read_dir(&folder)?.map(|file| file.unwrap().path());
+    let files = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
     let expected: BTreeSet<String> = files
         .filter(|file| file.extension().is_some_and(|kind| kind == "yaml"))
         .map(|file| format!("lab::{}: test", file.file_stem().unwrap().display()))
@@ -74,10 +84,9 @@ fn every_drill_is_listed() -> Result<(), Failed> {
     // A runner asks for these in a list of their own.
     let ignored = drills(&folder, &["--list", "--format", "terse", "--ignored"]);
     assert_eq!((ignored.status.code(), stdout(&ignored)), (Some(0), ""));
-    Ok(())
 }
 
-fn a_filter_runs_what_it_names() -> Result<(), Failed> {
+fn a_filter_runs_what_it_names() {
     let workplace = Workplace::new();
     let folder = workplace.path().join("drills");
     let output = drills(&folder, &["--exact", "lab::quick"]);
@@ -110,10 +119,9 @@ fn a_filter_runs_what_it_names() -> Result<(), Failed> {
         "{}",
         stdout(&output)
     );
-    Ok(())
 }
 
-fn a_drill_that_does_not_pass_fails() -> Result<(), Failed> {
+fn a_drill_that_does_not_pass_fails() {
     let workplace = Workplace::new();
     let output = drills(&workplace.path().join("drills"), &["sick"]);
     assert_eq!(
@@ -128,16 +136,16 @@ fn a_drill_that_does_not_pass_fails() -> Result<(), Failed> {
         shown.contains("DRILL  sick") && shown.contains("steady state not met"),
         "{shown}"
     );
-    Ok(())
 }
 
-fn an_invalid_drill_fails_a_check() -> Result<(), Failed> {
+fn an_invalid_drill_fails_a_check() {
     let workplace = Workplace::new();
     let folder = workplace.path().join("drills");
     fs::copy(
         repository().join("fixtures/invalid/unknown-fault.yaml"),
         folder.join("unknown-fault.yaml"),
-    )?;
+    )
+    .unwrap();
     let output = drills(&folder, &[]);
     assert_eq!(
         output.status.code(),
@@ -156,11 +164,10 @@ fn an_invalid_drill_fails_a_check() -> Result<(), Failed> {
         "check: test\n"
     );
     assert!(!workplace.path().join("reports").exists());
-    Ok(())
 }
 
-fn a_folder_without_drills_fails() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
+fn a_folder_without_drills_fails() {
+    let folder = tempfile::tempdir().unwrap();
     for empty in [folder.path(), &folder.path().join("nonexistent")] {
         let output = drills(empty, &[]);
         assert_eq!(
@@ -171,5 +178,4 @@ fn a_folder_without_drills_fails() -> Result<(), Failed> {
             stderr(&output)
         );
     }
-    Ok(())
 }

@@ -21,12 +21,12 @@ use tokio::time::Instant;
 const LONG: Duration = Duration::from_mins(1);
 
 /// The root of the repository, where drills are as the program looks for them.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The program, in a folder, with an environment that says nothing about how to look.
-pub fn blackstart(
+pub(crate) fn blackstart(
     folder: &Path,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> Command {
@@ -50,24 +50,24 @@ pub fn blackstart(
 }
 
 /// Runs the program in the repository to its end.
-pub fn output(arguments: &[&str]) -> Output {
+pub(crate) fn output(arguments: &[&str]) -> Output {
     blackstart(&repository(), arguments).output().unwrap()
 }
 
-pub fn stdout(output: &Output) -> &str {
+pub(crate) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-pub fn stderr(output: &Output) -> &str {
+pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
 /// A folder with three drills, of which one ends by itself within seconds, one holds until it is stopped, and one cannot begin.
 #[derive(Debug)]
-pub struct Workplace(TempDir);
+pub(crate) struct Workplace(TempDir);
 
 impl Workplace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let environments = folder.path().join("drills/environments");
         fs::create_dir_all(&environments).unwrap();
@@ -113,19 +113,19 @@ impl Workplace {
         Self(folder)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// `run` of one of the drills, with more arguments.
-    pub fn run(&self, drill: &str, more: &[&str]) -> Command {
+    pub(crate) fn run(&self, drill: &str, more: &[&str]) -> Command {
         let file = format!("drills/{drill}.yaml");
         let arguments = ["run", &file];
         blackstart(self.path(), arguments.iter().chain(more))
     }
 
     /// The folder of the only run so far.
-    pub fn only_run(&self) -> PathBuf {
+    pub(crate) fn only_run(&self) -> PathBuf {
         self.runs().remove(0)
     }
 
@@ -140,7 +140,7 @@ impl Workplace {
     }
 
     /// Starts the drill that never ends and waits until its fault is in place and it holds.
-    pub fn start_endless(&self) -> Running {
+    pub(crate) fn start_endless(&self) -> Running {
         let child = self
             .run("endless", &[])
             .stdout(Stdio::piped())
@@ -166,7 +166,7 @@ fn exchanged(text: &str, old: &str, new: &str) -> String {
 
 /// A program that runs. Killed if the test ends before it does.
 #[derive(Debug)]
-pub struct Running(pub Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -176,12 +176,12 @@ impl Drop for Running {
 }
 
 impl Running {
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
     }
 
     /// Waits for the end. Yields how it ended and what it said on stdout and stderr; it says little enough for a pipe to hold.
-    pub fn end(mut self) -> (ExitStatus, String, String) {
+    pub(crate) fn end(mut self) -> (ExitStatus, String, String) {
         let mut status = None;
         wait_until("the program ends", || {
             status = self.0.try_wait().unwrap();
@@ -199,7 +199,7 @@ impl Running {
 }
 
 /// Asks again and again.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -212,7 +212,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The timeline of a run.
-pub fn entries(run: &Path) -> Vec<Entry> {
+pub(crate) fn entries(run: &Path) -> Vec<Entry> {
     Reader::open(run.join("events.ndjson"))
         .unwrap()
         .map(Result::unwrap)
