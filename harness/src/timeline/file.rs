@@ -271,6 +271,7 @@ mod tests {
                     observer: "check".to_owned(),
                     healthy: None,
                     detail: None,
+                    before: None,
                 },
             ),
             note("done"),
@@ -411,6 +412,7 @@ mod tests {
             observer: String::new(),
             healthy: None,
             detail: None,
+            before: None,
         };
         for event in [
             Event::Phase { phase: Phase::Hold },
