@@ -19,7 +19,7 @@ use blackstart::{
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// How many cases run at once: they mostly wait, but each has a lab whose answers must not be late.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// How fast the architecture runs, and how fast where the machine turned out to be too busy for that.
 const SPEEDS: [f64; 2] = [30.0, 10.0];
