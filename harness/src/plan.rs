@@ -4,8 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     drill::{After, Drill, Hold, duration_words},
-    environment::{Connection, Environment, Probe},
-    probe::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit},
+    environment::{Connection, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, real_limit},
     provider::{ProviderError, lab},
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };

@@ -22,10 +22,12 @@ use crate::{
 };
 
 pub(crate) mod decode;
+mod floor;
 mod references;
 mod stack;
 
 pub(crate) use decode::{METHODS, RESERVED};
+pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
 
 /// Reads an environment file. An environment is there if the problems have no error.
 pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Problems) {
