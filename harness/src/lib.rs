@@ -27,6 +27,7 @@ pub mod environment;
 pub mod episode;
 pub mod exit_code;
 pub mod explain;
+mod hostile;
 pub mod live;
 pub mod plan;
 pub mod probe;

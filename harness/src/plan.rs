@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::{
     drill::{After, Drill, Hold, duration_words},
     environment::{Connection, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, real_limit},
+    hostile,
     provider::{ProviderError, lab},
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };
@@ -297,7 +298,9 @@ impl fmt::Display for Plan {
         writeln!(
             f,
             "PLAN  {}  in {}\n      {}\n",
-            drill.name, self.environment.name, drill.about
+            drill.name,
+            self.environment.name,
+            hostile::harmless(&drill.about)
         )?;
         writeln!(f, " steady state")?;
         let (watched, home) = (

@@ -66,7 +66,7 @@ pub(crate) async fn run(
     let service = Service::start(kind).await?;
     let clock = Clock::start(1.0);
     let cancel = CancellationToken::new();
-    let control = Control::start(every, cancel.clone()).await?;
+    let control = Control::start(every, cancel.clone(), &tokio::runtime::Handle::current())?;
     let schedule = Schedule {
         name: measurement::name(0),
         every,

@@ -52,10 +52,10 @@ pub(crate) struct Looking {
 
 impl Looking {
     /// Starts so many probes of a server, each at its own phase, and the control probe.
-    pub(crate) async fn start(server: SocketAddr, probes: usize) -> io::Result<Self> {
+    pub(crate) fn start(server: SocketAddr, probes: usize) -> io::Result<Self> {
         let (sender, samples) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
-        let control = Control::start(EVERY, cancel.clone()).await?;
+        let control = Control::start(EVERY, cancel.clone(), &tokio::runtime::Handle::current())?;
         let clock = Clock::start(1.0);
         let mut tasks = JoinSet::new();
         let mut random = fastrand::Rng::with_seed(7);
@@ -94,7 +94,7 @@ impl Looking {
 /// Looks for so long.
 pub(crate) async fn look(server: SocketAddr, probes: usize, time: Duration) -> io::Result<Looked> {
     let (start, before) = (Instant::now(), own::processor_time()?);
-    let mut looking = Looking::start(server, probes).await?;
+    let mut looking = Looking::start(server, probes)?;
     let mut counts = Counts::default();
     let over = sleep(time);
     tokio::pin!(over);

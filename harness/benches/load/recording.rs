@@ -42,7 +42,7 @@ pub(crate) async fn record(server: SocketAddr, file: &str, time: Duration) -> io
     };
     write(Duration::ZERO, started.clone())?;
 
-    let mut looking = Looking::start(server, 1).await?;
+    let mut looking = Looking::start(server, 1)?;
     let start = Instant::now();
     let over = sleep(time);
     tokio::pin!(over);

@@ -50,23 +50,33 @@ async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> Exi
         },
         _ = signals.next() => return ExitCode::Interrupted,
     };
-    let certificate = write_certificate(&site);
-    match certificate
-        .as_ref()
-        .map_err(ToString::to_string)
-        .and_then(|path| instructions(&site, &environment, path))
-    {
-        Ok(text) => print(&text),
-        Err(reason) => tell(&format!("error: {reason}")),
-    }
-    let signal = signals.next().await;
+    let certificate = match write_certificate(&site) {
+        Ok(path) => path,
+        Err(error) => {
+            tell(&format!(
+                "error: could not write the lab's root certificate to `{}`: {error}",
+                std::env::temp_dir().display()
+            ));
+            site.close().await;
+            return ExitCode::CouldNotRun;
+        }
+    };
+    let code = match instructions(&site, &environment, &certificate) {
+        Ok(text) => {
+            print(&text);
+            let signal = signals.next().await;
+            tell(&format!("{signal}: the lab is down"));
+            ExitCode::Passed
+        }
+        Err(reason) => {
+            tell(&format!("error: {reason}"));
+            ExitCode::CouldNotRun
+        }
+    };
     site.close().await;
-    if let Ok(path) = certificate {
-        // It is in the folder for temporary files: what cannot be removed now is removed with that.
-        drop(std::fs::remove_file(path));
-    }
-    tell(&format!("{signal}: the lab is down"));
-    ExitCode::Passed
+    // It is in the folder for temporary files: what cannot be removed now is removed with that.
+    drop(std::fs::remove_file(certificate));
+    code
 }
 
 /// Writes the lab's root certificate where curl can read it.

@@ -93,16 +93,20 @@ fn run_all(
             Err(error) => {
                 tell(&format!("{drill}:"));
                 tell_error(&error);
-                codes.push(match error {
-                    // Whatever it had captured may be as it left it.
-                    SuiteError::Panicked(_) | SuiteError::NotRestored(_) => ExitCode::NotRestored,
-                    _ => ExitCode::CouldNotRun,
+                // Whatever it had captured may be as it left it.
+                let broken = matches!(error, SuiteError::Panicked(_) | SuiteError::NotRestored(_));
+                codes.push(if broken {
+                    ExitCode::NotRestored
+                } else {
+                    ExitCode::CouldNotRun
                 });
             }
         }
     }
     folder.point_latest();
-    write_files(folder.path(), &reported, &reports, several);
+    if !write_files(folder.path(), &reported, &reports, several) {
+        codes.push(ExitCode::CouldNotRun);
+    }
     show(&reports, arguments.format, terminal);
     Ok(ExitCode::worst(codes))
 }
@@ -178,30 +182,48 @@ fn show_live(shown: &mpsc::Receiver<Shown>, at_once: usize, terminal: Terminal) 
     live.finish();
 }
 
-/// Writes the files of a run: those of each drill, and for several an index of all. A file that cannot be written is told, and
-/// the result is printed all the same.
-fn write_files(run: &Path, folders: &[PathBuf], reports: &[Report], several: bool) {
+/// Writes the files of a run: those of each drill, and for several an index of all. Whether all could be written: what cannot is
+/// told, and the result is printed all the same.
+fn write_files(run: &Path, folders: &[PathBuf], reports: &[Report], several: bool) -> bool {
+    let mut written = true;
     for (folder, report) in folders.iter().zip(reports) {
-        write_into(folder, std::slice::from_ref(report));
+        written &= write_into(folder, std::slice::from_ref(report));
     }
     if several {
-        write_into(run, reports);
+        written &= write_into(run, reports);
     }
+    written
 }
 
-fn write_into(folder: &Path, reports: &[Report]) {
-    for (name, text) in [
+fn write_into(folder: &Path, reports: &[Report]) -> bool {
+    let files = [
         ("report.json", json::render(reports)),
         ("TEST-drills.xml", junit::render(reports)),
-    ] {
-        let path = folder.join(name);
-        if let Err(error) = std::fs::write(&path, text) {
+    ];
+    let mut written = true;
+    for (name, text) in files {
+        if let Err(error) = write_whole(folder, name, &text) {
+            let path = folder.join(name);
             tell(&format!(
                 "error: could not write `{}`: {error}",
                 path.display()
             ));
+            written = false;
         }
     }
+    written
+}
+
+/// Writes a file beside its place and moves it there, so that nobody ever reads half of it.
+fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let beside = folder.join(format!(".{name}.part"));
+    let written =
+        std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, folder.join(name)));
+    if written.is_err() {
+        // What is left of it is of no use; that it cannot be removed either is told by the error before.
+        drop(std::fs::remove_file(&beside));
+    }
+    written
 }
 
 fn show(reports: &[Report], format: Format, terminal: Terminal) {
@@ -247,11 +269,11 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
         }
     }
     let several = folders.first().is_some_and(|folder| folder != run);
-    write_files(run, &folders, &reports, several);
+    let written = write_files(run, &folders, &reports, several);
     show(&reports, arguments.format, terminal);
-    ExitCode::worst(
-        reports
-            .iter()
-            .map(|report| ExitCode::from(&report.judgement)),
-    )
+    let unwritten = (!written).then_some(ExitCode::CouldNotRun);
+    let codes = reports
+        .iter()
+        .map(|report| ExitCode::from(&report.judgement));
+    ExitCode::worst(codes.chain(unwritten))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use blackstart_lab::stack::MOST_REPLICAS;
+
 use super::{
     After, Drill, Fault, Hold, InconclusivePolicy, Located, SteadyState, Step, expectations,
 };
@@ -174,7 +176,8 @@ fn located_fault(
     let target = mapping.require("target", Item::text);
     let fault = match kind {
         "scale" => {
-            let replicas = mapping.require("replicas", |replicas| replicas.whole(0..=1000));
+            let replicas =
+                mapping.require("replicas", |replicas| replicas.whole(0..=MOST_REPLICAS));
             mapping.finish();
             Fault::Scale {
                 target: target?,

@@ -10,8 +10,8 @@ use std::{
 };
 
 use blackstart_lab::stack::{
-    Alias, FailoverRole, HealthCheck, Listener, LoadBalancer, Protocol, Record, RecordType,
-    Resolver, Serves, Stack, StaticSite, TargetGroup, VirtualMachine, Workload, Zone,
+    Alias, FailoverRole, HealthCheck, Listener, LoadBalancer, MOST_REPLICAS, Protocol, Record,
+    RecordType, Resolver, Serves, Stack, StaticSite, TargetGroup, VirtualMachine, Workload, Zone,
 };
 
 pub(super) use references::check;
@@ -303,7 +303,7 @@ fn matcher(item: Item<'_>) -> Option<String> {
 
 fn workload(item: Item<'_>) -> Option<Workload> {
     let mut workload = item.mapping()?;
-    let replicas = workload.require("replicas", |replicas| replicas.whole(0..=1000));
+    let replicas = workload.require("replicas", |replicas| replicas.whole(0..=MOST_REPLICAS));
     let zones = workload.default("zones", vec!["a".to_owned()], |zones| {
         zones.filled_list_of(Item::name)
     });

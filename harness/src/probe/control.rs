@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::watch,
     time::Instant,
 };
@@ -29,19 +30,25 @@ pub struct Control {
 }
 
 impl Control {
-    /// Starts the echo and the probe, which looks once in `every` until it is cancelled.
+    /// Starts the echo and the probe, which looks once in `every` until it is cancelled. The echo runs on `echo_on`: on the threads
+    /// of a lab in this process, so that a lab that is given no processor is not taken for a service that is down.
     ///
     /// # Errors
     /// If the echo cannot listen on loopback.
-    pub async fn start(every: Duration, cancel: CancellationToken) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub fn start(
+        every: Duration,
+        cancel: CancellationToken,
+        echo_on: &Handle,
+    ) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (looked, receiver) = watch::channel(None);
         let control = Self {
             looked: Some(receiver),
             ..Self::default()
         };
-        tokio::spawn(cancel.clone().run_until_cancelled_owned(echo(listener)));
+        echo_on.spawn(cancel.clone().run_until_cancelled_owned(echo(listener)));
         let watching = control.clone();
         tokio::spawn(cancel.run_until_cancelled_owned(async move {
             let mut ticks = tokio::time::interval(every);
@@ -90,7 +97,11 @@ impl Control {
     }
 }
 
-async fn echo(listener: TcpListener) {
+async fn echo(listener: std::net::TcpListener) {
+    // Without an echo every look fails, which is what it means.
+    let Ok(listener) = TcpListener::from_std(listener) else {
+        return;
+    };
     loop {
         if let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -132,9 +143,8 @@ mod tests {
     async fn a_healthy_machine_has_no_control_failures() {
         let cancel = CancellationToken::new();
         let start = Instant::now();
-        let control = Control::start(Duration::from_millis(5), cancel.clone())
-            .await
-            .unwrap();
+        let control =
+            Control::start(Duration::from_millis(5), cancel.clone(), &Handle::current()).unwrap();
         ask_until_ticked().await;
         cancel.cancel();
         assert!(!control.failed_between(start, Instant::now()));

@@ -41,6 +41,7 @@ pub struct Site {
     provider: Arc<dyn Provider>,
     lab: Option<Lab>,
     servers: BTreeMap<&'static str, SocketAddr>,
+    threads: Handle,
 }
 
 /// A probe that was set up, with its real-time limits.
@@ -128,6 +129,7 @@ impl Site {
             provider: Arc::new(provider),
             lab: Some(lab),
             servers,
+            threads: labs.clone(),
         };
         site.wait_until_healthy().await?;
         Ok(site)
@@ -146,6 +148,11 @@ impl Site {
     ) -> Self {
         self.provider = bind(self.provider);
         self
+    }
+
+    /// The threads that show whether what is looked at is given the processor: the lab's.
+    pub fn echo_threads(&self) -> &Handle {
+        &self.threads
     }
 
     /// The environment that was opened.

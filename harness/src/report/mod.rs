@@ -1,7 +1,6 @@
 //! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
 
 mod build;
-pub mod hostile;
 pub mod json;
 pub mod junit;
 pub(crate) mod layout;
@@ -18,6 +17,7 @@ use serde::Serialize;
 
 use crate::verdict::Judgement;
 
+pub(crate) use crate::hostile;
 pub(crate) use quantity::plural;
 pub use style::{ColorChoice, Style, color_choice};
 

@@ -78,7 +78,7 @@ pub async fn run(
         .record(Event::Run(Box::new(started(plan, options))));
     let cancel = CancellationToken::new();
     let (sender, events) = mpsc::unbounded_channel();
-    let tasks = start_looking(plan, site, options, clock, &mut random, &sender, &cancel).await;
+    let tasks = start_looking(plan, site, options, clock, &mut random, &sender, &cancel);
     drop(sender);
     let (tasks, looking) = match tasks {
         Ok(tasks) => (tasks, Looking { events, cancel }),
@@ -101,7 +101,7 @@ pub async fn run(
 }
 
 /// Starts the control probe, every probe and every observer.
-async fn start_looking(
+fn start_looking(
     plan: &Plan,
     site: &Site,
     options: &Options,
@@ -117,9 +117,8 @@ async fn start_looking(
         .map(|probe| plan.real(probe.facts.every))
         .min()
         .unwrap_or(Duration::from_secs(1));
-    let control = Control::start(fastest, cancel.clone())
-        .await
-        .map_err(RunError::Control)?;
+    let control =
+        Control::start(fastest, cancel.clone(), site.echo_threads()).map_err(RunError::Control)?;
     for setup in &plan.environment.probes {
         let prepared = site.prepare(&setup.value, &plan.drill, &options.run_id)?;
         let schedule = Schedule {

@@ -11,6 +11,10 @@ use std::{
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Position, node::Place};
+use crate::hostile;
+
+/// As many problems are rendered; who mends these sees the next.
+const MOST_RENDERED: usize = 100;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +76,7 @@ impl fmt::Display for Problem {
         write!(
             f,
             "{}:{}:{}: {}",
-            self.file.display(),
+            hostile::harmless(&self.file.to_string_lossy()),
             self.at.line,
             self.at.column,
             self.message
@@ -197,11 +201,15 @@ impl Problems {
     /// Renders all problems with the lines they are about, one blank line between two.
     pub fn render(&self, coloring: Coloring) -> String {
         let mut out = String::new();
-        for problem in &self.list {
+        for problem in self.list.iter().take(MOST_RENDERED) {
             if !out.is_empty() {
                 out.push('\n');
             }
             self.render_one(problem, coloring, &mut out);
+        }
+        let more = self.list.len().saturating_sub(MOST_RENDERED);
+        if more > 0 {
+            writeln!(out, "\nand {more} more problems").expect("a String takes everything");
         }
         out
     }
@@ -214,15 +222,16 @@ impl Problems {
             (Coloring::Ansi, Severity::Warning) => ("\u{1b}[1;33m", "\u{1b}[0m"),
         };
         writeln!(out, "{before}{word}{after}: {problem}").expect("a String takes everything");
-        if let Some(text) = self.texts.get(&problem.file)
-            && let Some(span) = span_of(text, problem)
+        let text = self.texts.get(&problem.file).map(|text| visible(text));
+        if let Some(text) = text
+            && let Some(span) = span_of(&text, problem)
         {
             let level = match problem.severity {
                 Severity::Error => Level::ERROR,
                 Severity::Warning => Level::WARNING,
             };
             let snippet =
-                Snippet::source(text.as_ref()).annotation(AnnotationKind::Primary.span(span));
+                Snippet::source(text.as_str()).annotation(AnnotationKind::Primary.span(span));
             let renderer = match coloring {
                 Coloring::Plain => Renderer::plain(),
                 Coloring::Ansi => Renderer::styled(),
@@ -252,22 +261,33 @@ pub(crate) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// Text from a file as it may be shown: control characters would reach the terminal otherwise.
+/// Text from a file as it may be shown, and not more of it than a person reads.
 fn harmless(text: &str) -> String {
     const LONGEST: usize = 400;
-    let mut out = String::with_capacity(text.len());
-    for (index, character) in text.chars().enumerate() {
-        if index == LONGEST {
-            out.push('…');
-            break;
-        }
-        if character.is_control() {
-            out.extend(character.escape_debug());
-        } else {
-            out.push(character);
-        }
+    let text = hostile::harmless(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.into_owned(),
     }
-    out
+}
+
+/// The same text with a sign in the place of each character beyond ASCII that a terminal would obey or hide, so that every column
+/// stays. The renderer draws those of ASCII itself.
+fn visible(text: &str) -> String {
+    let obeyed = |character: char| {
+        let mut bytes = [0; 4];
+        let written = character.encode_utf8(&mut bytes);
+        !character.is_ascii() && hostile::harmless(written).as_ref() != &*written
+    };
+    text.chars()
+        .map(|character| {
+            if obeyed(character) {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 /// The bytes of the text that a problem is about, none if the text has no such line.

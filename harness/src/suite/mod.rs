@@ -3,6 +3,7 @@
 mod folder;
 
 use std::{
+    panic::catch_unwind,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -140,22 +141,27 @@ pub async fn conduct(
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),
     };
-    let left_broken = match open_and_run(&plan, assignment, &options, stop, on_event).await {
-        Ok(finished) => finished.left_broken,
+    let finished = match open_and_run(&plan, assignment, &options, stop, on_event).await {
+        Ok(finished) => finished,
         Err(error) => {
             record_not_begun(&plan, &options, &error, on_event)?;
-            Vec::new()
+            return judge(&assignment.folder, drill, environment);
         }
     };
-    let judged = judge(&assignment.folder, drill, environment);
-    if left_broken.is_empty() {
-        return judged;
-    }
-    // The runner knows what it left, also where the disk would not take it.
-    let mut report = judged.map_err(|_| SuiteError::NotRestored(left_broken.join("; ")))?;
-    if report.judgement.restored {
-        report.judgement.restored = false;
-        report.judgement.reasons.extend(left_broken);
+    let left_broken = finished.left_broken;
+    let mut report = match judge(&assignment.folder, drill, environment) {
+        Ok(report) => report,
+        Err(error) if left_broken.is_empty() => return Err(error),
+        Err(_) => return Err(SuiteError::NotRestored(left_broken.join("; "))),
+    };
+    // The runner knows what it restored and what it left, also where the disk would not take the record of it.
+    let judgement = &mut report.judgement;
+    if judgement.restored != left_broken.is_empty() {
+        judgement.restored = left_broken.is_empty();
+        judgement.reasons.extend(left_broken);
+        if let Outcome::CouldNotRun { reason, .. } = finished.outcome {
+            judgement.reasons.insert(0, reason);
+        }
     }
     Ok(report)
 }
@@ -193,14 +199,15 @@ fn record_not_begun(
         return Ok(());
     }
     let mut writer = Writer::create(path)?;
-    let outcome = match error {
-        SuiteError::Stopped(signal) => Outcome::Interrupted {
+    let outcome = if let SuiteError::Stopped(signal) = error {
+        Outcome::Interrupted {
             signal: signal.clone(),
-        },
-        error => Outcome::CouldNotRun {
+        }
+    } else {
+        Outcome::CouldNotRun {
             phase: Phase::SteadyState,
             reason: chain(error),
-        },
+        }
     };
     let started = Event::Run(Box::new(started(plan, options)));
     let ended = Event::Ended {
@@ -284,11 +291,16 @@ impl Threads {
     /// # Errors
     /// If the kernel does not let us.
     pub fn start() -> std::io::Result<Self> {
+        // tokio panics where the kernel gives it no thread.
         let threads = |name: &str| {
-            Builder::new_multi_thread()
-                .enable_all()
-                .thread_name(name)
-                .build()
+            let build = || {
+                Builder::new_multi_thread()
+                    .enable_all()
+                    .thread_name(name)
+                    .build()
+            };
+            catch_unwind(build)
+                .unwrap_or_else(|_| Err(std::io::Error::other("the kernel gives no more threads")))
         };
         Ok(Self {
             drills: threads("drills")?,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// `\n`, `\x1b` or `\u{202e}`, and in which no CI server finds an order (`::error::` at the start of a word, `##[` or `##vso[`).
 ///
 /// Backslashes stay as they are, so the result is for reading, not for turning back.
-pub fn harmless(text: &str) -> Cow<'_, str> {
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     let mut result = String::new();
     // Up to where `text` is in `result`; as long as that is the beginning, nothing had to be changed.
     let mut copied = 0;
