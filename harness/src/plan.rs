@@ -240,7 +240,7 @@ fn longest_period(environment: &Environment) -> Duration {
 }
 
 impl Plan {
-    /// The longest the drill takes, in the architecture's time.
+    /// The longest the drill takes, in the architecture's time, if the service is steady at once and control planes answer at once.
     pub fn longest(&self) -> Duration {
         let steps: Duration = self
             .drill
@@ -378,7 +378,11 @@ impl fmt::Display for Plan {
             )?;
         }
         let longest = self.longest();
-        write!(f, "\n takes at most {}", words(longest))?;
+        write!(
+            f,
+            "\n takes at most {} once the service is steady",
+            words(longest)
+        )?;
         if (self.speed - 1.0).abs() > f64::EPSILON {
             write!(
                 f,

@@ -6,6 +6,7 @@
 mod clock;
 mod engine;
 mod faults;
+mod home;
 mod observers;
 mod recorder;
 mod steady_state;
@@ -16,7 +17,7 @@ mod undo_log;
 use std::{io, path::PathBuf, time::Duration};
 
 pub use clock::Clock;
-pub use engine::run;
+pub use engine::{run, started};
 pub use stop::{Stop, Stopper};
 pub use undo_log::{UndoLog, UndoRecord, UndoStep};
 

@@ -54,6 +54,7 @@ impl<'a> SteadyState<'a> {
                 observer,
                 healthy,
                 detail,
+                ..
             } => {
                 self.observed
                     .insert(observer.clone(), (*healthy, detail.clone()));

@@ -263,6 +263,7 @@ mod tests {
                     observer: "check".to_owned(),
                     healthy: None,
                     detail: None,
+                    before: None,
                 },
             ),
             note("done"),
@@ -403,6 +404,7 @@ mod tests {
             observer: String::new(),
             healthy: None,
             detail: None,
+            before: None,
         };
         for event in [
             Event::Phase { phase: Phase::Hold },

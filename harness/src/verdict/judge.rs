@@ -84,10 +84,12 @@ impl<'a> Judge<'a> {
                 observer,
                 healthy,
                 detail,
+                before,
             } => self.observers.entry(observer.clone()).or_default().take(
                 entry.at,
                 *healthy,
                 detail.as_deref(),
+                *before,
             ),
             Event::Note { .. } => {}
             Event::Interrupted { signal } => self.interrupted = Some(signal.clone()),
