@@ -20,6 +20,7 @@
 //! - [`schema`], [`explain`] and [`exit_code`]: what other programs and people at 3 a.m. need to know.
 
 pub mod catalog;
+mod causes;
 mod check;
 pub mod cli;
 pub mod drill;

@@ -10,7 +10,7 @@ use crate::{
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };
 
-/// A stable run needs at least so many good samples in a row (measurement D4).
+/// A stable run needs at least so many good samples in a row (DESIGN.md, "Clocks and the error of sampling").
 pub const STABLE_SAMPLES: u32 = 5;
 /// A steady state needs at least so many good samples: they are also what the healthy latency is measured by.
 pub const STEADY_SAMPLES: u32 = 20;
@@ -64,7 +64,7 @@ pub struct Limits {
     /// How long the steady state is watched.
     pub steady_state: Duration,
     /// Up to so much longer, at random: a fault that always meets the checks and caches of a system at the same point of their
-    /// periods is always found after the same time, which no real failure is (measurement D12).
+    /// periods is always found after the same time, which no real failure is (DESIGN.md, "A random phase").
     pub phase: Duration,
     /// How long `after: recovered` is waited for.
     pub recovered: Duration,
@@ -199,7 +199,7 @@ fn planned_probe(probe: &Probe, environment: &Environment, speed: f64) -> Planne
 }
 
 fn limits(drill: &Drill, environment: &Environment, every: Duration, speed: f64) -> Limits {
-    // A stable run is five samples and five seconds at least, or ten samples where they are rare (measurement D4).
+    // A stable run is five samples and five seconds at least, or ten samples where they are rare (DESIGN.md, "Clocks and the error of sampling").
     let stable = (every * 10).max(Duration::from_secs(5));
     let longest = drill
         .expect

@@ -18,10 +18,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::{
     catalog::{self, Selection},
+    causes::with_causes,
     exit_code,
     report::{Style, json, junit, terminal},
     run::Stopper,
-    source::Coloring,
+    source::{Coloring, process_variable},
     suite::{self, Assignment, RunFolder, RunId, Threads},
 };
 
@@ -58,7 +59,7 @@ fn load(folder: &Path) -> Result<Vec<catalog::Entry>, String> {
         environment: None,
         speed: None,
     };
-    let (catalog, problems) = catalog::load(&selection, &|name| std::env::var(name).ok());
+    let (catalog, problems) = catalog::load(&selection, &process_variable);
     if problems.has_errors() {
         return Err(problems.render(Coloring::Plain));
     }
@@ -101,7 +102,7 @@ fn conduct(threads: &Threads, assignment: &Assignment) -> Result<(), Failed> {
     let (_stopper, stop) = Stopper::new();
     let report = threads
         .block_on(suite::conduct(assignment, stop, &mut |_| {}))
-        .map_err(|error| chain(&error))?;
+        .map_err(|error| with_causes(&error))?;
     let reports = std::slice::from_ref(&report);
     std::fs::write(assignment.folder.join("report.json"), json::render(reports))?;
     std::fs::write(
@@ -112,15 +113,4 @@ fn conduct(threads: &Threads, assignment: &Assignment) -> Result<(), Failed> {
         return Ok(());
     }
     Err(Failed::from(terminal::render(reports, &Style::default())))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::catalog::Selection;
+use crate::{catalog::Selection, environment::SPEEDS};
 
 const EXAMPLES: &str = "Examples:
   blackstart run                               run every drill in drills/ and print the report
@@ -155,10 +155,14 @@ pub(super) enum Format {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed.is_finite() && (0.01..=1000.0).contains(&speed) => Ok(speed),
-        Ok(_) | Err(_) => Err("a speed is a number from 0.01 to 1000".to_owned()),
-    }
+    let speed = text.parse().ok();
+    speed.filter(|speed| SPEEDS.contains(speed)).ok_or_else(|| {
+        format!(
+            "a speed is a number from {} to {}",
+            SPEEDS.start(),
+            SPEEDS.end()
+        )
+    })
 }
 
 impl SelectionArguments {

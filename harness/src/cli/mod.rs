@@ -15,9 +15,10 @@ use arguments::{Cli, Command, LabCommand, Look, When};
 use clap::Parser;
 
 use crate::{
+    causes::with_causes,
     exit_code::ExitCode,
     report::{ColorChoice, Style, color_choice},
-    source::Coloring,
+    source::{Coloring, process_variable as variable},
 };
 
 /// What the commands write to, and how it should look.
@@ -81,21 +82,13 @@ fn tell(text: &str) {
 
 /// Tells an error with everything that caused it.
 fn tell_error(error: &dyn std::error::Error) {
-    let mut text = format!("error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = cause.source();
-    }
-    tell(&text);
+    tell(&format!("error: {}", with_causes(error)));
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+/// What can be typed, for tests of texts that tell people to type it.
+#[cfg(test)]
+pub(crate) fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// Runs the program with the process's own arguments.

@@ -22,6 +22,30 @@ const OBSERVED_EVERY: Duration = Duration::from_secs(2);
 /// The methods that a request can have.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
+/// Headers that follow from something else, with what, and what to write instead.
+const OWN_HEADERS: [(&str, &str, &str); 4] = [
+    (
+        "host",
+        "the Host header follows from the URL",
+        "a probe asks another host with `host:`",
+    ),
+    (
+        "connection",
+        "the Connection header follows from what becomes of the probe's connection",
+        "write `connection: new` or `connection: keep-alive` at the probe",
+    ),
+    (
+        "content-length",
+        "the Content-Length header follows from the form",
+        "leave it out",
+    ),
+    (
+        "transfer-encoding",
+        "the Transfer-Encoding header follows from the form, which is sent in one piece",
+        "leave it out",
+    ),
+];
+
 /// Words of a path that name no tier.
 pub(crate) const RESERVED: [&str; 2] = ["down", "*"];
 
@@ -39,7 +63,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let mut file = Item::new(context, &document.root, "the file").mapping()?;
     let name = file.require("environment", Item::name);
     let about = file.default("about", String::new(), Item::text);
-    let speed = file.default("speed", 1.0, Item::positive_number);
+    let speed = file.default("speed", 1.0, |speed| speed.number(super::SPEEDS));
     let service = file.require("service", service);
     let tiers = file.require("tiers", |tiers| tiers.filled_list_of(tier));
     let probes = file.require("probes", |probes| {
@@ -187,15 +211,12 @@ fn headers(item: Item<'_>) -> Option<BTreeMap<String, String>> {
                 format!("`{}` is not the name of a header", key.name),
             ));
             sound = false;
-        } else if key.name.eq_ignore_ascii_case("host") {
-            item.context().push(
-                Problem::error(
-                    item.context().file(),
-                    key.place,
-                    "the Host header follows from the URL",
-                )
-                .with_hint("a probe asks another host with `host:`"),
-            );
+        } else if let Some((_, message, hint)) = OWN_HEADERS
+            .iter()
+            .find(|(name, ..)| key.name.eq_ignore_ascii_case(name))
+        {
+            item.context()
+                .push(Problem::error(item.context().file(), key.place, *message).with_hint(*hint));
             sound = false;
         } else if let Some(text) = value.text()
             && text.parse::<http::HeaderValue>().is_err()

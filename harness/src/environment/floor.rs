@@ -13,7 +13,7 @@ pub fn real_limit(limit: Duration, speed: f64, floor: Duration) -> Duration {
 }
 
 /// The real time below which no good answer is called slow in a lab that runs fast. Below the second after which the kernel
-/// sends a lost SYN again, which would make a success of a dropped connection (measurement 0.3).
+/// sends a lost SYN again, which would make a success of a dropped connection (DESIGN.md, "Clocks and the error of sampling").
 pub const GOOD_WITHIN_FLOOR: Duration = Duration::from_millis(800);
 
 /// The real time below which no sample is given up in a lab that runs fast.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -28,6 +29,9 @@ mod stack;
 
 pub(crate) use decode::{METHODS, RESERVED};
 pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
+
+/// How many times as fast as the wall's clock a lab may run.
+pub const SPEEDS: RangeInclusive<f64> = 0.01..=1000.0;
 
 /// Reads an environment file. An environment is there if the problems have no error.
 pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Problems) {
@@ -105,7 +109,7 @@ pub struct Request {
     pub method: String,
     /// The path and query. Default: those of the service's URL.
     pub path: String,
-    /// Header lines to send besides Host and User-Agent.
+    /// Header lines to send besides Host. `User-Agent` and `Accept` replace those that are sent otherwise.
     pub headers: BTreeMap<String, String>,
     /// Form fields to send; `{sequence}` in a value is replaced by the number of the sample and `{run}` by the name of the run.
     pub form: BTreeMap<String, String>,
@@ -263,6 +267,16 @@ impl Service {
             Some(address) => address.split(']').next(),
             None => authority.split(':').next(),
         }
+    }
+
+    /// The port of the URL, or what its scheme stands for.
+    pub fn port(&self) -> Option<u16> {
+        let url: http::Uri = self.url.parse().ok()?;
+        url.port_u16().or(match url.scheme_str() {
+            Some("http") => Some(80),
+            Some("https") => Some(443),
+            _ => None,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Names in an environment file that refer to other places in it, and rules that hold between those places.
 
+use std::collections::BTreeSet;
+
 use blackstart_lab::control::ResourceKind;
 
 use super::{DnsView, Environment, Probe, Target, stack};
@@ -19,6 +21,7 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
         let node = document.follow(&[Key("stack")]);
         stack::check(context, node, stack);
         check_host(context, document, environment);
+        check_port(context, document, environment);
     }
 }
 
@@ -35,6 +38,41 @@ fn check_service(context: &Context<'_>, document: &Document, environment: &Envir
             node.place,
             "the request `read` writes: give it a method such as GET",
         ));
+    }
+}
+
+/// In the lab, something must listen on the port that users connect to.
+fn check_port(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let (Some(port), Some(stack)) = (environment.service.port(), &environment.stack) else {
+        return;
+    };
+    let listeners = stack
+        .load_balancers
+        .values()
+        .flat_map(|config| config.listeners.iter().map(|listener| listener.port));
+    // Distributions listen where the cloud's do, which no file can change.
+    let distributions = stack.distributions.values().flat_map(|_| [80, 443]);
+    let machines = stack.virtual_machines.values().map(|config| config.port);
+    let sites = stack.static_sites.values().map(|config| config.port);
+    let known: BTreeSet<u16> = listeners
+        .chain(distributions)
+        .chain(machines)
+        .chain(sites)
+        .collect();
+    if !known.contains(&port) {
+        let node = document.follow(&[Key("service"), Key("url")]);
+        let ports: Vec<String> = known.iter().map(u16::to_string).collect();
+        context.push(
+            Problem::error(
+                context.file(),
+                node.place,
+                format!("nothing in the stack listens on port {port}"),
+            )
+            .with_hint(format!(
+                "it listens on {}; without a port, http is 80 and https is 443",
+                ports.join(", ")
+            )),
+        );
     }
 }
 

@@ -175,10 +175,6 @@ impl Tally {
             }
             SampleVerdict::Void(reason) => {
                 *self.void.entry(reason).or_default() += 1;
-                // What was under way when the run ended leaves no gap in it.
-                if reason == VoidReason::Cancelled {
-                    return;
-                }
                 self.part(sample.scheduled, marks).void += 1;
                 let to = sample.scheduled.saturating_add(every);
                 self.widen_gap(1, sample.scheduled, to);

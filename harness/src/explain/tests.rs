@@ -2,6 +2,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use super::*;
 use crate::{
+    cli,
     drill::{decode, expectations::EXPECTATIONS},
     source::{Coloring, Document},
 };
@@ -126,6 +127,48 @@ fn the_examples_on_the_pages_can_be_read() {
         }
     }
     assert!(read > 25, "only {read} examples were found");
+}
+
+#[test]
+fn pages_name_only_commands_and_options_that_there_are() {
+    let program = cli::command();
+    let commands: BTreeSet<String> = program
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let mut options = BTreeSet::from(["help".to_owned(), "version".to_owned()]);
+    let mut unseen = vec![&program];
+    while let Some(command) = unseen.pop() {
+        options.extend(
+            command
+                .get_arguments()
+                .filter_map(|argument| argument.get_long().map(str::to_owned)),
+        );
+        unseen.extend(command.get_subcommands());
+    }
+    let word = |text: &str| {
+        let ends = |character: char| !character.is_ascii_lowercase() && character != '-';
+        text.split(ends).next().unwrap_or_default().to_owned()
+    };
+    let mut named = 0;
+    for page in PAGES {
+        for after in page.text.split("`blackstart ").skip(1) {
+            assert!(commands.contains(&word(after)), "{}: {after}", page.topic);
+            named += 1;
+        }
+        // Options of other programs do not stand between backticks.
+        for after in page.text.split("`--").skip(1) {
+            assert!(options.contains(&word(after)), "{}: {after}", page.topic);
+            named += 1;
+        }
+        let inside = page.text.split('`').skip(1).step_by(2);
+        for command in inside.filter(|text| text.starts_with("blackstart ")) {
+            for after in command.split(" --").skip(1) {
+                assert!(options.contains(&word(after)), "{}: {command}", page.topic);
+            }
+        }
+    }
+    assert!(named > 3, "only {named} were found");
 }
 
 #[test]

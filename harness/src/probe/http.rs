@@ -1,7 +1,7 @@
 //! Sending a request once, as `curl -w` does: resolve, connect, TLS, first byte, end, each with its time.
 //!
 //! hyper is driven by hand here, because every pooled client hides a failover: it keeps connections, looks names up when it
-//! likes, tries other addresses, follows redirects, and sends again what failed (measurement A1.2).
+//! likes, tries other addresses, follows redirects, and sends again what failed.
 
 use std::{
     collections::BTreeMap,
@@ -311,20 +311,26 @@ impl HttpProbe {
         let mut builder = hyper::Request::builder()
             .method(self.request.method.as_str())
             .uri(self.request.path.as_str())
-            .header(header::HOST, self.host.as_str())
-            .header(
-                header::USER_AGENT,
-                concat!("blackstart/", env!("CARGO_PKG_VERSION")),
-            )
-            .header(header::ACCEPT, "*/*");
+            .header(header::HOST, self.host.as_str());
         for (name, value) in &self.request.headers {
             builder = builder.header(name.as_str(), value.as_str());
         }
-        let body = if self.request.form.is_empty() {
-            Bytes::new()
-        } else {
-            builder = builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-            Bytes::from(form_body(&self.request.form, seq, &self.run))
+        let form = (!self.request.form.is_empty()).then_some("application/x-www-form-urlencoded");
+        let agent = concat!("blackstart/", env!("CARGO_PKG_VERSION"));
+        for (name, value) in [
+            (header::USER_AGENT, Some(agent)),
+            (header::ACCEPT, Some("*/*")),
+            (header::CONTENT_TYPE, form),
+        ] {
+            let given = self.request.headers.keys();
+            let is_given = given.into_iter().any(|given| name == given.as_str());
+            if let Some(value) = value.filter(|_| !is_given) {
+                builder = builder.header(name, value);
+            }
+        }
+        let body = match form {
+            Some(_) => Bytes::from(form_body(&self.request.form, seq, &self.run)),
+            None => Bytes::new(),
         };
         // Loading the environment has checked method, path and headers: a failure here is ours, not the system's.
         builder.body(Full::new(body)).map_err(|error| {

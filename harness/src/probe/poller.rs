@@ -1,4 +1,4 @@
-//! The schedule: tick n is due at start + phase + n x interval, whatever became of the ticks before (measurement D1).
+//! The schedule: tick n is due at start + phase + n x interval, whatever became of the ticks before (DESIGN.md, "Clocks and the error of sampling").
 //!
 //! A sample is never waited for. It is stamped when it is really sent; a tick that comes later than one interval, or finds too
 //! many samples under way, is recorded as void: neither up nor down.

@@ -2,6 +2,8 @@
 //!
 //! The API is spoken over loopback even to a lab in this process, so that a lab in a process of its own is reached the same way.
 
+mod words;
+
 use std::{net::SocketAddr, time::Duration};
 
 use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings, State};
@@ -221,14 +223,14 @@ fn target<'a>(environment: &'a Environment, name: &str) -> Result<&'a Target, Pr
 impl Change {
     /// What is done, in words.
     pub fn describe(&self) -> String {
-        format!("set {} of lab {}", words(&self.settings), self.resource)
+        format!("{} on lab {}", words::orders(&self.settings), self.resource)
     }
 
     /// What undoing it does, in words, before the state is known.
     pub fn describe_revert(&self) -> String {
         format!(
             "set {} of lab {} back to what it was",
-            fields(&self.settings).join(", "),
+            words::names(&self.settings),
             self.resource
         )
     }
@@ -267,7 +269,7 @@ impl Fault for LabFault {
             Ok(Undo {
                 target: self.target.clone(),
                 binding: "lab".to_owned(),
-                words: format!("set {} of lab {}", words(&before), self.resource),
+                words: format!("{} on lab {}", words::orders(&before), self.resource),
                 state: serde_json::to_value(&before).map_err(|error| ProviderError::BadUndo {
                     target: self.target.clone(),
                     reason: error.to_string(),
@@ -313,8 +315,8 @@ impl LabFault {
             Found::Otherwise(format!(
                 "{} has {} instead of {}",
                 self.resource,
-                words(&now),
-                words(expected)
+                words::states(&now),
+                words::states(expected)
             ))
         })
     }
@@ -333,33 +335,5 @@ fn only(settings: &Settings, mask: &Settings) -> Settings {
             .filter(|_| mask.health_check_path.is_some()),
         inverted: settings.inverted.filter(|_| mask.inverted.is_some()),
         disabled: settings.disabled.filter(|_| mask.disabled.is_some()),
-    }
-}
-
-/// Settings as the admin API spells them: `replicas to 0`.
-fn words(settings: &Settings) -> String {
-    let fields: Vec<_> = pairs(settings)
-        .into_iter()
-        .map(|(name, value)| format!("{name} to {value}"))
-        .collect();
-    fields.join(", ")
-}
-
-fn fields(settings: &Settings) -> Vec<String> {
-    pairs(settings).into_iter().map(|(name, _)| name).collect()
-}
-
-fn pairs(settings: &Settings) -> Vec<(String, String)> {
-    match serde_json::to_value(settings) {
-        Ok(serde_json::Value::Object(map)) => map
-            .into_iter()
-            .map(|(name, value)| {
-                let value = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                (name, value)
-            })
-            .collect(),
-        Ok(_) | Err(_) => Vec::new(),
     }
 }

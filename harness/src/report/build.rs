@@ -77,7 +77,7 @@ fn measurement(
         every_s,
         good_within_s: user.map_or(0.0, |probe| probe.good_within.as_secs_f64()),
         timeout_s: user.map_or(0.0, |probe| probe.timeout.as_secs_f64()),
-        // A duration lies between two edges, each known to one interval and one healthy latency (measurement D3).
+        // A duration lies between two edges, each known to one interval and one healthy latency (DESIGN.md, "Clocks and the error of sampling").
         resolution_s: every_s + lane.map_or(0.0, |lane| lane.healthy_bound_s),
         samples: judgement.lanes.iter().map(|lane| lane.samples).sum(),
         void: judgement

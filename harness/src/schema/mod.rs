@@ -16,7 +16,7 @@ use crate::{
     drill::{
         Expect, Fault, InconclusivePolicy, SteadyState, decode::FAULTS, expectations::EXPECTATIONS,
     },
-    environment::{Observer, Probe, Service, Tier},
+    environment::{Observer, Probe, SPEEDS, Service, Tier},
     report::Report,
 };
 use blackstart_lab::{
@@ -97,7 +97,10 @@ pub fn environment() -> Value {
             "about": described(text(), "What it is, in a sentence for the report."),
             "speed": {
                 "description": "How many times as fast as the wall's clock the lab's clock runs. Default 1.",
-                "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, reference("Variable")],
+                "anyOf": [
+                    { "type": "number", "minimum": SPEEDS.start(), "maximum": SPEEDS.end() },
+                    reference("Variable"),
+                ],
             },
             "service": described(reference("Service"), "What users ask for."),
             "tiers": {

@@ -215,10 +215,13 @@ impl<R: BufRead> Iterator for Reader<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::{error, time::Duration};
+    use std::time::Duration;
 
     use super::*;
-    use crate::timeline::{FaultStep, Outcome, Phase};
+    use crate::{
+        causes::with_causes,
+        timeline::{FaultStep, Outcome, Phase},
+    };
 
     fn entry(at: u64, event: Event) -> Entry {
         Entry {
@@ -236,17 +239,6 @@ mod tests {
         let mut reader = Reader::new("events.ndjson", text.as_bytes());
         let entries = reader.by_ref().collect();
         (entries, reader.torn())
-    }
-
-    /// The error and what it rests on, as it is printed.
-    fn chain(error: &Error) -> String {
-        let mut words = error.to_string();
-        let mut source = error::Error::source(error);
-        while let Some(next) = source {
-            words = format!("{words}: {next}");
-            source = next.source();
-        }
-        words
     }
 
     const NOTE: &str = "{\"v\":1,\"t\":1.5,\"type\":\"note\",\"text\":\"a\"}\n";
@@ -328,7 +320,7 @@ mod tests {
             line: Vec::new(),
         };
         let error = writer.append(&note("a")).unwrap_err();
-        assert!(chain(&error).starts_with("write to `/dev/full`: No space left"));
+        assert!(with_causes(&error).starts_with("write to `/dev/full`: No space left"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reading single values.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use super::{Item, NAME_RULE, is_plain_name, one_of};
 use crate::source::{Value, duration};
@@ -108,34 +108,15 @@ impl Item<'_> {
 
     /// A whole number in a range.
     pub(crate) fn whole(self, range: RangeInclusive<u32>) -> Option<u32> {
-        let value = match self.node.value {
-            Value::Integer(value) => Some(value),
-            Value::Null
-            | Value::Boolean(_)
-            | Value::Number(_)
-            | Value::Text(_)
-            | Value::Sequence(_)
-            | Value::Mapping(_)
-            | Value::Unknown => self
-                .variable_text()
-                .and_then(|text| text.trim().parse().ok()),
+        let value = if let Value::Integer(value) = self.node.value {
+            Some(value)
+        } else {
+            self.parsed()
         };
-        let Some(value) = value else {
+        if value.is_none() {
             self.wrong_kind("a whole number");
-            return None;
-        };
-        u32::try_from(value)
-            .ok()
-            .filter(|value| range.contains(value))
-            .or_else(|| {
-                self.report(format!(
-                    "`{}` must lie between {} and {}",
-                    self.name,
-                    range.start(),
-                    range.end()
-                ));
-                None
-            })
+        }
+        self.within(u32::try_from(value?).ok(), &range)
     }
 
     /// A port number.
@@ -150,31 +131,46 @@ impl Item<'_> {
             .and_then(|status| u16::try_from(status).ok())
     }
 
-    /// A number greater than 0.
-    pub(crate) fn positive_number(self) -> Option<f64> {
-        let value = match self.node.value {
-            #[expect(clippy::cast_precision_loss, reason = "a speed has few digits")]
-            Value::Integer(value) => Some(value as f64),
-            Value::Number(value) => Some(value),
-            Value::Null
-            | Value::Boolean(_)
-            | Value::Text(_)
-            | Value::Sequence(_)
-            | Value::Mapping(_)
-            | Value::Unknown => self
-                .variable_text()
-                .and_then(|text| text.trim().parse().ok()),
-        };
-        let Some(value) = value else {
-            self.wrong_kind("a number");
-            return None;
-        };
-        if value.is_finite() && value > 0.0 {
+    /// A number in a range.
+    pub(crate) fn number(self, range: RangeInclusive<f64>) -> Option<f64> {
+        let value = if let Value::Number(value) = self.node.value {
             Some(value)
+        } else if let Value::Integer(value) = self.node.value {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "what lies in a range of ours has few digits"
+            )]
+            Some(value as f64)
         } else {
-            self.report(format!("`{}` must be greater than 0", self.name));
-            None
+            self.parsed()
+        };
+        if value.is_none() {
+            self.wrong_kind("a number");
         }
+        self.within(Some(value?), &range)
+    }
+
+    /// What a variable holds, taken for something else than text.
+    fn parsed<T: FromStr>(self) -> Option<T> {
+        self.variable_text()?.trim().parse().ok()
+    }
+
+    /// The value if it lies in a range, as nothing that is no number does.
+    fn within<T: PartialOrd + fmt::Display>(
+        self,
+        value: Option<T>,
+        range: &RangeInclusive<T>,
+    ) -> Option<T> {
+        let value = value.filter(|value| range.contains(value));
+        if value.is_none() {
+            self.report(format!(
+                "`{}` must lie between {} and {}",
+                self.name,
+                range.start(),
+                range.end()
+            ));
+        }
+        value
     }
 
     /// A share, written `99.5%`.

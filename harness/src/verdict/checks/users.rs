@@ -48,17 +48,32 @@ pub(super) fn path(scene: Scene<'_>, wanted: &[String]) -> Outcome {
         .unless_void(window)
 }
 
-/// Whether a path is as wanted, `*` standing for any number of steps.
+/// Whether a path is as wanted, `*` standing for any number of steps. Only the last `*` so far need ever be tried with one step more:
+/// what an earlier one could take besides, the last one can take too.
 fn matches(wanted: &[String], found: &[String]) -> bool {
-    match wanted.split_first() {
-        None => found.is_empty(),
-        Some((step, rest)) if step == "*" => {
-            (0..=found.len()).any(|skipped| matches(rest, &found[skipped..]))
+    let (mut at, mut step) = (0, 0);
+    // Behind the last `*`, and the first step that it has not taken.
+    let mut retry = None;
+    while at < found.len() {
+        match wanted.get(step) {
+            Some(star) if star == "*" => {
+                step += 1;
+                retry = Some((step, at));
+            }
+            Some(tier) if *tier == found[at] => {
+                at += 1;
+                step += 1;
+            }
+            Some(_) | None => {
+                let Some((behind, taken)) = retry else {
+                    return false;
+                };
+                (step, at) = (behind, taken + 1);
+                retry = Some((behind, at));
+            }
         }
-        Some((step, rest)) => found
-            .split_first()
-            .is_some_and(|(first, after)| first == step && matches(rest, after)),
     }
+    wanted[step..].iter().all(|rest| rest == "*")
 }
 
 pub(super) fn never(scene: Scene<'_>, tiers: &[String]) -> Outcome {
@@ -296,7 +311,13 @@ pub(super) fn flaps(scene: Scene<'_>, at_most: u32) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn steps(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
 
     #[test]
     fn a_star_in_a_path_stands_for_any_number_of_steps() {
@@ -309,17 +330,46 @@ mod tests {
             ("* vm", "vm", true),
             ("*", "", true),
             ("primary *", "vm down", false),
+            ("* down vm", "down page down vm", true),
+            ("* down * vm *", "down vm page", true),
+            ("", "", true),
+            ("", "vm", false),
+            ("* *", "", true),
         ] {
-            let words = |text: &str| {
-                text.split_whitespace()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
-            };
             assert_eq!(
-                matches(&words(wanted), &words(found)),
+                matches(&steps(wanted), &steps(found)),
                 holds,
                 "{wanted} {found}"
             );
+        }
+    }
+
+    #[test]
+    fn thirty_stars_take_no_longer_than_one() {
+        // With every star tried in every place, these would be a billion billion attempts.
+        let wanted = format!("{}page", "* down ".repeat(30));
+        assert!(!matches(&steps(&wanted), &steps(&"down vm ".repeat(60))));
+        let found = format!("{}page", "down vm ".repeat(60));
+        assert!(matches(&steps(&wanted), &steps(&found)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_matches_as_its_definition_says(wanted in "[ab*]{0,6}", found in "[ab]{0,8}") {
+            fn defined(wanted: &[String], found: &[String]) -> bool {
+                match wanted.split_first() {
+                    None => found.is_empty(),
+                    Some((step, rest)) if step == "*" => {
+                        (0..=found.len()).any(|skipped| defined(rest, &found[skipped..]))
+                    }
+                    Some((step, rest)) => found
+                        .split_first()
+                        .is_some_and(|(first, after)| first == step && defined(rest, after)),
+                }
+            }
+            let letters = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
+            let (wanted, found) = (letters(&wanted), letters(&found));
+            prop_assert_eq!(matches(&wanted, &found), defined(&wanted, &found));
         }
     }
 }
