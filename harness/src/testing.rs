@@ -20,7 +20,7 @@ use crate::{
     catalog::{self, Selection},
     exit_code,
     report::{Style, json, junit, terminal},
-    run::Stopper,
+    run::{Stopper, Terms},
     source::Coloring,
     suite::{self, Assignment, RunFolder, RunId, Threads},
 };
@@ -82,6 +82,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 seed,
                 command: std::env::args().collect(),
                 labs: threads.labs(),
+                terms: Terms::default(),
             };
             conduct(&threads, &assignment)
         })

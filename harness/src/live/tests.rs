@@ -58,6 +58,7 @@ fn run(drill: &str) -> Entry {
         host: "runner-1".to_owned(),
         seed: 7,
         speed: 30.0,
+        dry_run: false,
         tiers: vec!["primary".to_owned(), "vm".to_owned()],
         probes: vec![
             probe("keep-alive", http(Connection::KeepAlive)),

@@ -222,6 +222,7 @@ mod tests {
             name: name.to_owned(),
             about: String::new(),
             recognise,
+            preflight: None,
         }
     }
 

@@ -82,6 +82,7 @@ fn fault(target: &str, issued: f64, restored: Option<f64>) -> FaultReport {
         acknowledged_s: Some(issued + 0.2),
         verified_s: Some(issued + 0.4),
         restored_s: restored,
+        rehearsed: None,
         trouble: None,
     }
 }
@@ -201,6 +202,9 @@ pub(crate) fn passing_failover() -> Report {
             reasons: Vec::new(),
             restored: true,
             interrupted_by: None,
+            aborted: None,
+            dry_run: false,
+            preflight: Vec::new(),
             checks,
             moments: Moments {
                 fault: Some(bounds(12.0, 12.6)),

@@ -10,8 +10,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog, observers::observe,
-    recorder::Recorder, steady_state::SteadyState, step::caught,
+    Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog,
+    abort::{Aborted, Aborts, Alarm},
+    observers::observe,
+    preflight::{DirectLook, direct_looks},
+    recorder::Recorder,
+    steady_state::SteadyState,
+    step::caught,
 };
 use crate::{
     drill::Hold,
@@ -41,6 +46,8 @@ pub async fn run(
     stop: Stop,
     on_event: &mut (dyn FnMut(&crate::timeline::Entry) + Send),
 ) -> Result<Finished, RunError> {
+    options.terms.permit(&plan.environment)?;
+    let direct_looks = direct_looks(plan, site)?;
     let faults = plan
         .drill
         .faults
@@ -56,16 +63,20 @@ pub async fn run(
     let mut random = fastrand::Rng::with_seed(super::seed_for(options.seed, &plan.drill.name));
     let phase = plan.limits.phase.mul_f64(random.f64());
     let clock = Clock::start(plan.speed);
+    let (aborts, alarm) = Aborts::new(plan, &options.terms, clock);
     let mut engine = Engine {
         plan,
         clock,
         phase,
-        recorder: Recorder::new(plan, clock, writer, on_event),
+        recorder: Recorder::new(plan, clock, writer, aborts, on_event),
         undo_log,
         faults,
         undos: Vec::new(),
         limits: options.limits,
         stop,
+        alarm,
+        direct_looks,
+        dry_run: options.terms.dry_run,
         wall_started: jiff::Timestamp::now(),
     };
     engine
@@ -158,6 +169,7 @@ fn started(plan: &Plan, options: &Options) -> RunStarted {
         host: host_name(),
         seed: options.seed,
         speed: plan.speed,
+        dry_run: options.terms.dry_run,
         tiers: plan
             .environment
             .tiers
@@ -208,12 +220,16 @@ pub(super) struct Engine<'a> {
     pub(super) undos: Vec<(usize, Undo)>,
     pub(super) limits: StepLimits,
     pub(super) stop: Stop,
+    alarm: Alarm,
+    pub(super) direct_looks: Vec<DirectLook>,
+    dry_run: bool,
     pub(super) wall_started: jiff::Timestamp,
 }
 
 /// Why a run does not go on as planned.
 pub(super) enum Halt {
     Stopped(String),
+    Aborted(Aborted),
     Trouble(String),
 }
 
@@ -227,19 +243,27 @@ pub(super) enum Waited {
 impl Engine<'_> {
     async fn go(mut self, mut looking: Looking, mut tasks: JoinSet<()>) -> Finished {
         let mut phase = Phase::SteadyState;
-        let mut halt = or_panic(self.break_and_watch(&mut looking, &mut phase))
-            .await
-            .err();
+        let alarm = self.alarm.clone();
+        let mut halt = tokio::select! {
+            biased;
+            aborted = alarm.rings() => Some(Halt::Aborted(aborted)),
+            done = or_panic(self.break_and_watch(&mut looking, &mut phase)) => done.err(),
+        };
         self.tell_if_stopped(halt.as_ref());
         let left_broken = if self.undos.is_empty() {
             Vec::new()
         } else {
             self.revert(&mut looking).await
         };
-        if halt.is_none() {
+        if halt.is_none() && !self.dry_run {
             phase = Phase::Failback;
             self.enter(phase);
-            halt = or_panic(self.wait_for_failback(&mut looking)).await.err();
+            let alarm = self.alarm.clone();
+            halt = tokio::select! {
+                biased;
+                aborted = alarm.switched_on() => Some(Halt::Aborted(aborted)),
+                done = or_panic(self.wait_for_failback(&mut looking)) => done.err(),
+            };
             self.tell_if_stopped(halt.as_ref());
         }
         looking.cancel.cancel();
@@ -249,6 +273,9 @@ impl Engine<'_> {
         let mut outcome = match halt {
             None => Outcome::Completed,
             Some(Halt::Stopped(signal)) => Outcome::Interrupted { signal },
+            Some(Halt::Aborted(Aborted { condition, reason })) => {
+                Outcome::Aborted { condition, reason }
+            }
             Some(Halt::Trouble(reason)) => Outcome::CouldNotRun { phase, reason },
         };
         while let Some(joined) = tasks.join_next().await {
@@ -283,7 +310,10 @@ impl Engine<'_> {
         phase: &mut Phase,
     ) -> Result<(), Halt> {
         self.enter(Phase::SteadyState);
-        self.watch_steady_state(looking).await?;
+        self.preflight(looking).await?;
+        if self.dry_run {
+            return self.rehearse(looking).await;
+        }
         *phase = Phase::Inject;
         self.enter(Phase::Inject);
         self.recorder.steady_until(self.clock.now());
@@ -328,10 +358,17 @@ impl Engine<'_> {
     }
 
     fn tell_if_stopped(&mut self, halt: Option<&Halt>) {
-        if let Some(Halt::Stopped(signal)) = halt {
-            self.recorder.record(Event::Interrupted {
+        match halt {
+            Some(Halt::Stopped(signal)) => self.recorder.record(Event::Interrupted {
                 signal: signal.clone(),
-            });
+            }),
+            Some(Halt::Aborted(Aborted { condition, reason })) => {
+                self.recorder.record(Event::Aborted {
+                    condition: condition.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            Some(Halt::Trouble(_)) | None => {}
         }
     }
 
@@ -384,7 +421,7 @@ impl Engine<'_> {
 
     /// Watches until the service has been good for a whole window. A service that fails begins the window anew, and one that is
     /// good in none of three is not steady: a drill on a sick system proves nothing.
-    async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
+    pub(super) async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
         let mut steady = SteadyState::new(self.plan);
         for window in 1..=STEADY_WINDOWS {
             steady.begin_anew();

@@ -3,14 +3,18 @@
 //! [`run`] goes through the phases in order: steady state, inject, hold, revert, failback. It returns what became of the run,
 //! never an error, once the first event is on disk.
 
+mod abort;
 mod clock;
+mod dry_run;
 mod engine;
 mod faults;
 mod observers;
+mod preflight;
 mod recorder;
 mod steady_state;
 mod step;
 mod stop;
+mod terms;
 mod undo_log;
 
 use std::{io, path::PathBuf, time::Duration};
@@ -18,6 +22,7 @@ use std::{io, path::PathBuf, time::Duration};
 pub use clock::Clock;
 pub use engine::run;
 pub use stop::{Stop, Stopper};
+pub use terms::{Refusal, Terms};
 pub use undo_log::{UndoLog, UndoRecord, UndoStep};
 
 use crate::timeline::Outcome;
@@ -37,6 +42,8 @@ pub struct Options {
     pub started_at: String,
     /// How long the steps of a fault may take.
     pub limits: StepLimits,
+    /// What somebody has allowed.
+    pub terms: Terms,
 }
 
 /// How long the steps of a fault may take, in real time: a control plane is as slow in a lab that runs fast.
@@ -81,6 +88,9 @@ pub struct Finished {
 /// A run could not be begun. Nothing was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The drill must not be begun.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A file of the run could not be written.
     #[error("could not write `{path}`; nothing was injected")]
     Write {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, step};
+use super::{Clock, abort::Aborts, step};
 use crate::{
     episode::Watch,
     plan::Plan,
@@ -19,6 +19,7 @@ pub(super) struct Recorder<'a> {
     writer: Writer,
     on_event: &'a mut (dyn FnMut(&Entry) + Send),
     watches: BTreeMap<String, Watch>,
+    aborts: Aborts,
     broken: Option<String>,
     /// What somebody who looks on said when panicking; nobody who looks on is told anything after that.
     panicked: Option<String>,
@@ -37,6 +38,7 @@ impl<'a> Recorder<'a> {
         plan: &Plan,
         clock: Clock,
         writer: Writer,
+        aborts: Aborts,
         on_event: &'a mut (dyn FnMut(&Entry) + Send),
     ) -> Self {
         let watches = plan
@@ -55,6 +57,7 @@ impl<'a> Recorder<'a> {
             writer,
             on_event,
             watches,
+            aborts,
             broken: None,
             panicked: None,
         }
@@ -88,6 +91,7 @@ impl<'a> Recorder<'a> {
         {
             watch.push(sample);
         }
+        self.aborts.see(entry, &self.watches);
         (self.on_event)(entry);
     }
 

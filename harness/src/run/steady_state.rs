@@ -60,9 +60,11 @@ impl<'a> SteadyState<'a> {
             }
             Event::Run(_)
             | Event::Phase { .. }
+            | Event::Preflight(_)
             | Event::Fault { .. }
             | Event::Note { .. }
             | Event::Interrupted { .. }
+            | Event::Aborted { .. }
             | Event::Ended { .. } => {}
         }
     }

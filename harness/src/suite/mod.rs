@@ -19,7 +19,7 @@ use crate::{
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
-    run::{Options, RunError, StepLimits, Stop, run, seed_for},
+    run::{Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for},
     source::Variables,
     timeline::{Entry, Event, file::Reader},
     verdict::Judge,
@@ -49,11 +49,16 @@ pub struct Assignment {
     pub command: Vec<String>,
     /// The threads that a lab runs on.
     pub labs: Handle,
+    /// What somebody has allowed.
+    pub terms: Terms,
 }
 
 /// A drill was not run, or what was recorded of it cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
+    /// The drill must not be begun.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The plan cannot be made.
     #[error("could not plan the drill")]
     Plan(#[from] PlanError),
@@ -104,6 +109,7 @@ pub async fn conduct(
     on_event: &mut (dyn FnMut(&Entry) + Send),
 ) -> Result<Report, SuiteError> {
     let catalog::Entry { drill, environment } = &assignment.entry;
+    assignment.terms.permit(environment)?;
     let plan = plan(
         Arc::new(drill.clone()),
         Arc::clone(environment),
@@ -142,6 +148,7 @@ async fn run_in(
         command: assignment.command.clone(),
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),
+        terms: assignment.terms.clone(),
     };
     // What became of it is in the timeline, which is what is judged.
     run(plan, site, &options, stop, on_event).await.map(drop)
