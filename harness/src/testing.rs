@@ -30,7 +30,8 @@ const AT_ONCE: usize = 4;
 
 /// Runs every drill of a folder as a trial named `lab::NAME` and leaves the reports in `reports/` beside the folder.
 ///
-/// Files that are invalid make one failing trial, `check`, whose message is what `blackstart check` prints.
+/// Files that are invalid make one failing trial, `check`, whose message is what `blackstart check` prints, and so does a folder
+/// without drills: what proves nothing does not pass.
 pub fn drills(folder: impl AsRef<Path>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
@@ -59,10 +60,12 @@ fn load(folder: &Path) -> Result<Vec<catalog::Entry>, String> {
     };
     let (catalog, problems) = catalog::load(&selection, &|name| std::env::var(name).ok());
     if problems.has_errors() {
-        Err(problems.render(Coloring::Plain))
-    } else {
-        Ok(catalog.entries)
+        return Err(problems.render(Coloring::Plain));
     }
+    if catalog.entries.is_empty() {
+        return Err(format!("there is no drill in `{}`", folder.display()));
+    }
+    Ok(catalog.entries)
 }
 
 fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, std::io::Error> {
@@ -80,7 +83,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 run_id,
                 folder,
                 seed,
-                command: std::env::args().collect(),
+                command: suite::command_line(),
                 labs: threads.labs(),
                 terms: Terms::default(),
             };

@@ -46,10 +46,14 @@ pub(crate) async fn record(server: SocketAddr, file: &str, time: Duration) -> io
     let start = Instant::now();
     let over = sleep(time);
     tokio::pin!(over);
+    let mut ended = false;
     let mut readings = interval(READING);
     loop {
         tokio::select! {
-            () = &mut over, if !over.is_elapsed() => looking.cancel(),
+            () = &mut over, if !ended => {
+                ended = true;
+                looking.cancel();
+            }
             _ = readings.tick() => print_memory(start.elapsed())?,
             event = looking.samples.recv() => match event {
                 Some(event) => {

@@ -1,6 +1,10 @@
 //! `run` and `report`: drills carried out, and what came of them shown.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::{
     sync::mpsc,
@@ -20,6 +24,7 @@ use crate::{
     report::{Report, json, junit, terminal as terminal_report},
     run::{Stopper, Terms},
     suite::{self, Assignment, RunFolder, RunId, SuiteError, Threads},
+    timeline::Entry,
 };
 
 /// How many drills run at once by default: they mostly wait, and each has a lab of its own.
@@ -67,22 +72,26 @@ fn run_all(
             speed: arguments.selection.speed,
             run_id: run_id.clone(),
             seed,
-            command: std::env::args().collect(),
+            command: suite::command_line(),
             labs: threads.labs(),
             terms: terms.clone(),
         });
     }
-    let results = threads.block_on(watch_all(
-        assignments,
-        usize::from(arguments.jobs),
-        terminal,
-    ));
-    let (mut codes, mut reports) = (Vec::new(), Vec::new());
-    for (drill, result) in results {
+    let folders: Vec<PathBuf> = assignments
+        .iter()
+        .map(|assignment| assignment.folder.clone())
+        .collect();
+    let conducting = watch_all(assignments, usize::from(arguments.jobs), terminal);
+    let results = threads
+        .block_on(conducting)
+        .map_err(|error| format!("could not listen for signals: {error}"))?;
+    let (mut codes, mut reports, mut reported) = (Vec::new(), Vec::new(), Vec::new());
+    for ((drill, result), folder) in results.into_iter().zip(folders) {
         match result {
             Ok(report) => {
                 codes.push(ExitCode::from(&report.judgement));
                 reports.push(report);
+                reported.push(folder);
             }
             Err(error) => {
                 tell(&format!("{drill}:"));
@@ -92,65 +101,80 @@ fn run_all(
         }
     }
     folder.point_latest();
-    write_files(folder.path(), &reports, several);
+    write_files(folder.path(), &reported, &reports, several);
     show(&reports, arguments.format, terminal);
     Ok(ExitCode::worst(codes))
 }
 
+/// What the live display is told.
+enum Shown {
+    Event(String, Entry),
+    Stopping(&'static str),
+}
+
 /// Runs all drills with the live display beside them, and passes signals on.
+///
+/// # Errors
+/// If signals cannot be listened for: one would end the process with its faults in place.
 async fn watch_all(
     assignments: Vec<Assignment>,
     at_once: usize,
     terminal: Terminal,
-) -> Vec<(String, Result<Report, SuiteError>)> {
+) -> io::Result<Vec<(String, Result<Report, SuiteError>)>> {
+    let mut signals = Signals::listen()?;
     let at_once = at_once.min(assignments.len());
     let (stopper, stop) = Stopper::new();
-    let (sender, mut entries) = mpsc::unbounded_channel();
+    let (sender, shown) = mpsc::unbounded_channel();
+    // A task of its own: a display that panics takes no drill with it.
+    let display = tokio::spawn(show_live(shown, at_once, terminal));
+    let to_display = sender.clone();
     let conducting = suite::conduct_all(assignments, at_once, stop, move |drill, entry| {
-        // The display ends after the drills do.
-        drop(sender.send((drill.to_owned(), entry.clone())));
+        drop(to_display.send(Shown::Event(drill.to_owned(), entry.clone())));
     });
     tokio::pin!(conducting);
-    let display = Display::choose(terminal.quiet, terminal.live, variable);
-    let mut live = Live::new(
-        display,
-        terminal.stderr,
-        at_once,
-        Box::new(std::io::stderr()),
-    );
-    let mut signals = Signals::listen().ok();
-    let mut ticks = interval(TICK);
     let results = loop {
         tokio::select! {
             biased;
-            signal = next_signal(&mut signals) => {
+            signal = signals.next() => {
                 stopper.stop(signal);
-                live.error(&format!("{signal}: stopping; every fault is reverted first"));
+                drop(sender.send(Shown::Stopping(signal)));
             }
             results = &mut conducting => break results,
-            Some((drill, entry)) = entries.recv() => live.event(&drill, &entry),
-            _ = ticks.tick() => live.tick(Instant::now()),
         }
     };
-    live.finish();
-    results
+    drop(sender);
+    // What it did not show is in the report all the same.
+    drop(display.await);
+    Ok(results)
 }
 
-async fn next_signal(signals: &mut Option<Signals>) -> &'static str {
-    match signals {
-        Some(signals) => signals.next().await,
-        None => std::future::pending().await,
+/// Shows what happens until nobody tells anything any more.
+async fn show_live(mut shown: mpsc::UnboundedReceiver<Shown>, at_once: usize, terminal: Terminal) {
+    let display = Display::choose(terminal.quiet, terminal.live, variable);
+    let mut live = Live::new(display, terminal.stderr, at_once, Box::new(io::stderr()));
+    let mut ticks = interval(TICK);
+    loop {
+        tokio::select! {
+            biased;
+            next = shown.recv() => match next {
+                Some(Shown::Event(drill, entry)) => live.event(&drill, &entry),
+                Some(Shown::Stopping(signal)) => live.error(&format!("{signal}: stopping; every fault is reverted first")),
+                None => break,
+            },
+            _ = ticks.tick() => live.tick(Instant::now()),
+        }
     }
+    live.finish();
 }
 
 /// Writes the files of a run: those of each drill, and for several an index of all. A file that cannot be written is told, and
 /// the result is printed all the same.
-fn write_files(folder: &Path, reports: &[Report], several: bool) {
-    for report in reports {
-        write_into(Path::new(&report.run.folder), std::slice::from_ref(report));
+fn write_files(run: &Path, folders: &[PathBuf], reports: &[Report], several: bool) {
+    for (folder, report) in folders.iter().zip(reports) {
+        write_into(folder, std::slice::from_ref(report));
     }
     if several {
-        write_into(folder, reports);
+        write_into(run, reports);
     }
 }
 
@@ -212,7 +236,7 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
         }
     }
     let several = folders.first().is_some_and(|folder| folder != run);
-    write_files(run, &reports, several);
+    write_files(run, &folders, &reports, several);
     show(&reports, arguments.format, terminal);
     ExitCode::worst(
         reports

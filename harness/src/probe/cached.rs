@@ -1,7 +1,8 @@
-//! Asking as a well-behaved program does: through a client that keeps an answer as long as its TTL says.
+//! Asking as a well-behaved program does: through a resolver library that keeps an answer as long as its TTL says.
 //!
-//! The cache ages by the architecture's time, which a resolver library's own, by the wall's clock, would not. Nothing is asked twice
-//! either: libraries send a question again when its answer is late, and join a question that is under way, and both hide a loss.
+//! hickory-resolver does the asking, with what such libraries do: it asks again when an answer is late, and joins a question that
+//! is under way. That hides a lost packet, as it hides it from programs; the other views hide nothing. Its cache is off, because
+//! it ages by the wall's clock: the one here ages by the architecture's, which in a lab runs faster.
 
 use std::{
     net::SocketAddr,
@@ -9,17 +10,25 @@ use std::{
     time::Duration,
 };
 
-use hickory_proto::{op::ResponseCode, rr::Name};
-use tokio::time::Instant;
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{Name, RecordType},
+};
+use hickory_resolver::{
+    TokioResolver,
+    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
+    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+};
+use tokio::time::{Instant, timeout};
 
 use super::{
     BoxFuture, Look, Probe, Recognition,
-    dns::{DnsAnswer, DnsFailure, ask, look_at},
+    dns::{DnsAnswer, DnsFailure, look_at, read_answers},
 };
 
 /// A probe with a cache between it and the resolver.
-#[derive(Debug)]
 pub struct CachedProbe {
+    resolver: TokioResolver,
     server: SocketAddr,
     name: Name,
     timeout: Duration,
@@ -35,23 +44,51 @@ struct Kept {
     lives: Duration,
 }
 
+impl std::fmt::Debug for CachedProbe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachedProbe")
+            .field("server", &self.server)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl CachedProbe {
     /// Sets up a client of one resolver, whose answers age `speed` times as fast as the wall's clock. `timeout` is real.
+    ///
+    /// # Errors
+    /// If the library refuses the server.
     pub fn new(
         server: SocketAddr,
         name: Name,
         timeout: Duration,
         speed: f64,
         recognition: Recognition,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, NetError> {
+        let connections =
+            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = server.port();
+                connection
+            });
+        let servers = vec![NameServerConfig::new(server.ip(), true, connections.into())];
+        let mut options = ResolverOpts::default();
+        options.cache_size = 0;
+        options.timeout = timeout;
+        options.ndots = 0;
+        options.use_hosts_file = ResolveHosts::Never;
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+        let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .with_options(options)
+            .build()?;
+        Ok(Self {
+            resolver,
             server,
             name,
             timeout,
             speed,
             recognition,
             kept: Mutex::new(None),
-        }
+        })
     }
 
     fn fresh(&self) -> Option<DnsAnswer> {
@@ -76,11 +113,30 @@ impl CachedProbe {
             return Ok(answer);
         }
         let asked = Instant::now();
-        let answer = ask(self.server, &self.name, true, self.timeout).await?;
+        let answer = self.ask().await?;
         if answer.response_code == ResponseCode::NoError && !answer.answers.is_empty() {
             self.keep(&answer, asked);
         }
         Ok(answer)
+    }
+
+    async fn ask(&self) -> Result<DnsAnswer, DnsFailure> {
+        let silent = || DnsFailure::Timeout {
+            server: self.server,
+            after: self.timeout,
+        };
+        let empty = |response_code| Ok(read_answers(&[], response_code));
+        let lookup = self.resolver.lookup(self.name.clone(), RecordType::A);
+        match timeout(self.timeout, lookup).await.map_err(|_| silent())? {
+            Ok(lookup) => Ok(read_answers(lookup.answers(), ResponseCode::NoError)),
+            Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => empty(nothing.response_code),
+            Err(NetError::Dns(DnsError::ResponseCode(code))) => empty(code),
+            Err(NetError::Timeout) => Err(silent()),
+            Err(error) => Err(DnsFailure::Malformed {
+                server: self.server,
+                reason: error.to_string(),
+            }),
+        }
     }
 
     /// Keeps an answer, unless one that was asked for later is there already.

@@ -7,7 +7,7 @@ use std::{
 
 use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query, ResponseCode},
-    rr::{Name, RData, RecordType},
+    rr::{Name, RData, Record, RecordType},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -105,7 +105,7 @@ pub async fn ask(
             server,
             after: timeout,
         })??;
-    Ok(read_reply(&reply))
+    Ok(read_answers(&reply.answers, reply.metadata.response_code))
 }
 
 async fn over_udp(
@@ -167,14 +167,15 @@ fn answers_question(reply: &Message, question: &Message) -> bool {
         && reply.queries == question.queries
 }
 
-fn read_reply(reply: &Message) -> DnsAnswer {
+/// Reads what a probe is interested in from the records of an answer.
+pub(crate) fn read_answers(records: &[Record], response_code: ResponseCode) -> DnsAnswer {
     let mut answer = DnsAnswer {
         answers: Vec::new(),
         addresses: Vec::new(),
-        ttl: reply.answers.iter().map(|record| record.ttl).min(),
-        response_code: reply.metadata.response_code,
+        ttl: records.iter().map(|record| record.ttl).min(),
+        response_code,
     };
-    for record in &reply.answers {
+    for record in records {
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "an answer about addresses has no other record that matters"

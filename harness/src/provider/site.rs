@@ -239,13 +239,10 @@ impl Site {
                 let name = fully_qualified(&setup.query).map_err(wrong)?;
                 let timeout = real_limit(setup.timeout, self.speed, TIMEOUT_FLOOR);
                 let probe: Arc<dyn Probe> = match setup.view {
-                    DnsView::Cached => Arc::new(CachedProbe::new(
-                        server,
-                        name,
-                        timeout,
-                        self.speed,
-                        recognition,
-                    )),
+                    DnsView::Cached => Arc::new(
+                        CachedProbe::new(server, name, timeout, self.speed, recognition)
+                            .map_err(|error| wrong(error.to_string()))?,
+                    ),
                     view @ (DnsView::Authority | DnsView::Recursive) => Arc::new(DnsProbe {
                         server,
                         name,

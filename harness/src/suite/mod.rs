@@ -98,6 +98,13 @@ pub enum SuiteError {
     },
 }
 
+/// The command line of this process, for the record: what of it is no text is shown as well as can be.
+pub fn command_line() -> Vec<String> {
+    std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// Runs one drill in a place of its own and judges what was recorded.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ use blackstart_lab::control::{Resource, ResourceKind};
 use tempfile::TempDir;
 
 /// What a drill of two steps does to the machines of `fixtures/library-user`, by the kinds of its faults in their order.
-pub const KINDS: [&str; 3] = ["stop", "invert-health-check", "pause"];
+pub(crate) const KINDS: [&str; 3] = ["stop", "invert-health-check", "pause"];
 
 const DRILL: &str = "\
 drill: scripted
@@ -57,7 +57,7 @@ const LIMITS: StepLimits = StepLimits {
 
 /// A call that the runner makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
+pub(crate) enum Call {
     Capture,
     Inject,
     IsInPlace,
@@ -67,7 +67,7 @@ pub enum Call {
 
 /// How a call goes wrong, or what happens during it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub(crate) enum Act {
     /// It is refused, half done.
     Fail,
     /// It is refused the first time.
@@ -88,7 +88,7 @@ pub enum Act {
 
 /// What is to go wrong, and what was done.
 #[derive(Debug)]
-pub struct Script {
+pub(crate) struct Script {
     acts: BTreeMap<(&'static str, Call), Act>,
     /// How many readings of an observer are well before one panics.
     observer_panics_after: Option<u32>,
@@ -109,18 +109,18 @@ struct Done {
 
 /// A run that is over.
 #[derive(Debug)]
-pub struct Played {
-    pub finished: Finished,
-    pub report: Report,
-    pub entries: Vec<Entry>,
-    pub undo_log: Vec<UndoRecord>,
-    pub calls: Vec<(&'static str, Call)>,
-    pub broken: BTreeSet<&'static str>,
-    pub unprepared: Vec<&'static str>,
+pub(crate) struct Played {
+    pub(crate) finished: Finished,
+    pub(crate) report: Report,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) undo_log: Vec<UndoRecord>,
+    pub(crate) calls: Vec<(&'static str, Call)>,
+    pub(crate) broken: BTreeSet<&'static str>,
+    pub(crate) unprepared: Vec<&'static str>,
 }
 
 impl Script {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (stopper, stop) = Stopper::new();
         Self {
             acts: BTreeMap::new(),
@@ -132,32 +132,32 @@ impl Script {
         }
     }
 
-    pub fn with(mut self, kind: &'static str, call: Call, act: Act) -> Self {
+    pub(crate) fn with(mut self, kind: &'static str, call: Call, act: Act) -> Self {
         self.acts.insert((kind, call), act);
         self
     }
 
-    pub fn with_observer_that_panics_after(mut self, readings: u32) -> Self {
+    pub(crate) fn with_observer_that_panics_after(mut self, readings: u32) -> Self {
         self.observer_panics_after = Some(readings);
         self
     }
 
-    pub fn stopper(&self) -> Stopper {
+    pub(crate) fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
     /// The folder of the run.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Runs the drill.
-    pub async fn play(self) -> Played {
+    pub(crate) async fn play(self) -> Played {
         self.play_watched(&mut |_| {}).await
     }
 
     /// Runs the drill with somebody who looks on.
-    pub async fn play_watched(self, on_event: &mut (dyn FnMut(&Entry) + Send)) -> Played {
+    pub(crate) async fn play_watched(self, on_event: &mut (dyn FnMut(&Entry) + Send)) -> Played {
         let script = Arc::new(self);
         let (finished, entry) = script.run(on_event).await;
         let finished = finished.unwrap();
@@ -179,7 +179,7 @@ impl Script {
     }
 
     /// Runs the drill and leaves what it recorded alone.
-    pub async fn play_unread(self) -> (Finished, Vec<(&'static str, Call)>) {
+    pub(crate) async fn play_unread(self) -> (Finished, Vec<(&'static str, Call)>) {
         let script = Arc::new(self);
         let (finished, _) = script.run(&mut |_| {}).await;
         let calls = script.done.lock().unwrap().calls.clone();
@@ -187,7 +187,7 @@ impl Script {
     }
 
     /// Runs the drill, which cannot even begin. Yields why, and the calls.
-    pub async fn play_in_vain(self: &Arc<Self>) -> (RunError, Vec<(&'static str, Call)>) {
+    pub(crate) async fn play_in_vain(self: &Arc<Self>) -> (RunError, Vec<(&'static str, Call)>) {
         let (finished, _) = self.run(&mut |_| {}).await;
         (
             finished.unwrap_err(),
@@ -229,7 +229,7 @@ impl Script {
     }
 
     /// The timeline as it is on disk.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         let reader = Reader::open(self.folder().join(suite::EVENTS)).unwrap();
         reader.map(Result::unwrap).collect()
     }
@@ -422,7 +422,7 @@ impl Fault for ScriptedFault {
 }
 
 /// The variable that makes undo records larger than the files that a test may write.
-pub const LARGE_UNDO: &str = "BLACKSTART_TEST_LARGE_UNDO";
+pub(crate) const LARGE_UNDO: &str = "BLACKSTART_TEST_LARGE_UNDO";
 
 fn undo_size() -> usize {
     if std::env::var_os(LARGE_UNDO).is_some() {
@@ -433,12 +433,12 @@ fn undo_size() -> usize {
 }
 
 impl Played {
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(&self.report.judgement)
     }
 
     /// The faults that a call was made for, each once, in the order of the first such call.
-    pub fn kinds_of(&self, call: Call) -> Vec<&'static str> {
+    pub(crate) fn kinds_of(&self, call: Call) -> Vec<&'static str> {
         let mut kinds = Vec::new();
         for (kind, _) in self.calls.iter().filter(|(_, made)| *made == call) {
             if !kinds.contains(kind) {

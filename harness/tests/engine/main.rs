@@ -1,5 +1,7 @@
 //! Every step of a run may fail: whatever was captured is restored or named, and the run has a timeline with an end.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod scripted;
 
 use std::sync::Arc;
@@ -121,9 +123,12 @@ fn notes(played: &Played) -> Vec<&str> {
 }
 
 fn reached(played: &Played, step: FaultStep) -> Vec<&'static str> {
-    let kind = |entry: &Entry| match entry.event {
-        Event::Fault { id, step: made, .. } if made == step => Some(KINDS[id]),
-        _ => None,
+    let kind = |entry: &Entry| {
+        if let Event::Fault { id, step: made, .. } = entry.event {
+            (made == step).then_some(KINDS[id])
+        } else {
+            None
+        }
     };
     played.entries.iter().filter_map(kind).collect()
 }
@@ -139,11 +144,14 @@ async fn faults_that_all_succeed_are_made_in_order_and_undone_in_the_reverse_ord
         "{:?}",
         played.report.judgement.reasons
     );
-    use Phase::{Failback, Hold, Inject, Revert, SteadyState};
-    assert_eq!(
-        phases(&played),
-        [SteadyState, Inject, Hold, Revert, Failback]
-    );
+    let expected = [
+        Phase::SteadyState,
+        Phase::Inject,
+        Phase::Hold,
+        Phase::Revert,
+        Phase::Failback,
+    ];
+    assert_eq!(phases(&played), expected);
     let calls: Vec<_> = played
         .calls
         .iter()
@@ -512,28 +520,21 @@ fn without_an_undo_record_on_disk_nothing_is_injected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_display_that_panics_costs_the_drill_and_not_the_revert() {
-    let cases: [(&str, fn(&Event) -> bool, usize); 3] = [
-        ("at once", |_| true, 0),
-        (
-            "when the first fault is captured",
-            |event| {
-                matches!(
-                    event,
-                    Event::Fault {
-                        step: FaultStep::Captured,
-                        ..
-                    }
-                )
-            },
-            2,
-        ),
-        (
-            "during the hold",
-            |event| matches!(event, Event::Phase { phase: Phase::Hold }),
-            3,
-        ),
-    ];
-    for (case, is_time, captured) in cases {
+    let captured = |event: &Event| {
+        matches!(
+            event,
+            Event::Fault {
+                step: FaultStep::Captured,
+                ..
+            }
+        )
+    };
+    let holds = |event: &Event| matches!(event, Event::Phase { phase: Phase::Hold });
+    for (case, is_time, captured) in [
+        ("at once", (|_| true) as fn(&Event) -> bool, 0),
+        ("when the first fault is captured", captured, 2),
+        ("during the hold", holds, 3),
+    ] {
         let look_on =
             &mut |entry: &Entry| assert!(!is_time(&entry.event), "the display has a mistake");
         let played = Script::new().play_watched(look_on).await;

@@ -1,0 +1,149 @@
+//! Drills that run to their end.
+
+use std::{fs, os::unix::ffi::OsStrExt};
+
+use blackstart::timeline::Event;
+
+use crate::{
+    code,
+    program::{Workplace, blackstart, entries, stderr, stdout},
+    quick,
+};
+
+#[test]
+fn a_run_prints_its_report_on_stdout_and_what_happens_on_stderr() {
+    let (_, output) = quick();
+    let (report, live) = (stdout(output), stderr(output));
+    assert_eq!(code(output), 0, "{report}{live}");
+    assert!(
+        report.starts_with("DRILL  quick") && report.contains("PASS"),
+        "{report}"
+    );
+    assert!(
+        report.contains("restored   1 of 1 fault reverted and verified (first)"),
+        "{report}"
+    );
+    for word in [
+        "PHASE    steady-state",
+        "FAULT ",
+        "PHASE    hold",
+        "REVERT ",
+        "END      completed",
+    ] {
+        assert!(live.contains(word), "no `{word}` in {live}");
+        assert!(!report.contains(word), "`{word}` in {report}");
+    }
+    assert!(
+        !report.contains('\u{1b}') && !live.contains('\u{1b}'),
+        "colours on a pipe"
+    );
+}
+
+#[test]
+fn a_run_leaves_its_files_and_latest_points_at_them() {
+    let (workplace, _) = quick();
+    let run = workplace.only_run();
+    for name in [
+        "events.ndjson",
+        "undo.ndjson",
+        "drill.yaml",
+        "environment.yaml",
+        "report.json",
+        "TEST-drills.xml",
+    ] {
+        assert!(
+            fs::metadata(run.join(name)).is_ok_and(|file| file.len() > 0),
+            "{name}"
+        );
+    }
+    let same = |copy: &str, original: &str| {
+        fs::read(run.join(copy)).unwrap() == fs::read(workplace.path().join(original)).unwrap()
+    };
+    assert!(same("drill.yaml", "drills/quick.yaml"));
+    assert!(same(
+        "environment.yaml",
+        "drills/environments/two-machines.yaml"
+    ));
+    let latest = fs::canonicalize(workplace.path().join("reports/latest")).unwrap();
+    assert_eq!(latest, fs::canonicalize(&run).unwrap());
+    let undone = fs::read_to_string(run.join("undo.ndjson")).unwrap();
+    assert_eq!(undone.lines().count(), 2, "{undone}");
+    assert!(
+        undone.lines().next().unwrap().contains("captured")
+            && undone.lines().last().unwrap().contains("restored"),
+        "{undone}"
+    );
+}
+
+#[test]
+fn a_drill_on_a_sick_system_breaks_nothing() {
+    let workplace = Workplace::new();
+    let output = workplace.run("sick", &[]).output().unwrap();
+    assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+    assert!(
+        stdout(&output).contains("steady state not met") && stdout(&output).contains("`standby`"),
+        "{}",
+        stdout(&output)
+    );
+    let run = workplace.only_run();
+    assert_eq!(fs::read_to_string(run.join("undo.ndjson")).unwrap(), "");
+    assert!(
+        !entries(&run)
+            .iter()
+            .any(|entry| matches!(entry.event, Event::Fault { .. }))
+    );
+}
+
+#[test]
+fn several_drills_have_a_folder_each_and_an_index_of_all_and_quiet_is_quiet() {
+    let workplace = Workplace::new();
+    let arguments = [
+        "run", "--tag", "quick", "--tag", "sick", "--quiet", "--format", "json",
+    ];
+    let output = blackstart(workplace.path(), arguments).output().unwrap();
+    assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+    let run = workplace.only_run();
+    for (folder, drills) in [("quick", 1), ("sick", 1), ("", 2)] {
+        let folder = run.join(folder);
+        let junit = fs::read_to_string(folder.join("TEST-drills.xml")).unwrap();
+        let junit = quick_junit::Report::deserialize_from_str(&junit).unwrap();
+        assert_eq!(junit.test_suites.len(), drills);
+        assert!(folder.join("report.json").exists());
+    }
+    let printed = fs::read_to_string(run.join("report.json")).unwrap();
+    assert_eq!(stdout(&output).trim_end(), printed.trim_end());
+    assert!(!stderr(&output).contains("PHASE"), "{}", stderr(&output));
+}
+
+#[test]
+fn arguments_need_not_be_text() {
+    let workplace = Workplace::new();
+    let reports = std::ffi::OsStr::from_bytes(b"rep\xffrts");
+    let mut command = workplace.run("quick", &["--quiet", "--reports"]);
+    let output = command.arg(reports).output().unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert!(
+        workplace
+            .path()
+            .join(reports)
+            .join("latest/report.json")
+            .exists()
+    );
+}
+
+#[test]
+fn without_a_place_for_the_report_nothing_is_injected() {
+    let workplace = Workplace::new();
+    fs::write(workplace.path().join("file"), "").unwrap();
+    let output = workplace
+        .run("quick", &["--reports", "file/reports"])
+        .output()
+        .unwrap();
+    assert_eq!((code(&output), stdout(&output)), (3, ""));
+    assert!(
+        stderr(&output).contains("file/reports")
+            && stderr(&output).contains("nothing was injected"),
+        "{}",
+        stderr(&output)
+    );
+}
