@@ -329,11 +329,6 @@ impl Plan {
             .map(|condition| &condition.value)
     }
 
-    /// A tier with what it is, for a sentence: ``the tier `page` (a static page)``.
-    pub fn tier_in_words(&self, name: &str) -> String {
-        self.environment.tier_in_words(name)
-    }
-
     /// What a duration of the architecture takes on the wall's clock.
     pub fn real(&self, duration: Duration) -> Duration {
         duration.div_f64(self.speed)

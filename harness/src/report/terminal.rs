@@ -157,7 +157,7 @@ fn preflight(judgement: &Judgement, style: &Style) -> Vec<String> {
         all.map(|row| width(&row[column]))
             .max()
             .unwrap_or(0)
-            .min(40)
+            .min(48)
     };
     let (tier, state, asked) = (columns(0), columns(1), columns(2));
     let line = |row: &[String; 4]| {
@@ -359,7 +359,12 @@ fn measured(report: &Report, style: &Style) -> Vec<String> {
     let mut lines = labelled("measured", &texts, Tone::Plain, style);
     lines.extend(restored(report, style));
     let code = ExitCode::from(judgement);
-    let text = format!("{}: {}", code.code(), code.reason());
+    let reason = if judgement.verdict == Verdict::DryRun && code == ExitCode::Passed {
+        "nothing stands in the way of the drill"
+    } else {
+        code.reason()
+    };
+    let text = format!("{}: {reason}", code.code());
     lines.extend(labelled("exit", &[text], Tone::Plain, style));
     lines
 }

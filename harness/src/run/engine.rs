@@ -13,7 +13,7 @@ use super::{
     Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog,
     abort::{Aborted, Aborts, Alarm},
     observers::observe,
-    preflight::{DirectLook, direct_looks},
+    preflight::direct_looks,
     recorder::Recorder,
     steady_state::SteadyState,
     step::caught,
@@ -47,7 +47,6 @@ pub async fn run(
     on_event: &mut (dyn FnMut(&crate::timeline::Entry) + Send),
 ) -> Result<Finished, RunError> {
     options.terms.permit(&plan.environment)?;
-    let direct_looks = direct_looks(plan, site)?;
     let faults = plan
         .drill
         .faults
@@ -75,7 +74,6 @@ pub async fn run(
         limits: options.limits,
         stop,
         alarm,
-        direct_looks,
         dry_run: options.terms.dry_run,
         wall_started: jiff::Timestamp::now(),
     };
@@ -143,6 +141,9 @@ async fn start_looking(
             sender.clone(),
             cancel.clone(),
         ));
+    }
+    for look in direct_looks(plan, site)? {
+        tasks.spawn(look.ask(sender.clone()));
     }
     for observer in &plan.environment.observers {
         tasks.spawn(observe(
@@ -221,7 +222,6 @@ pub(super) struct Engine<'a> {
     pub(super) limits: StepLimits,
     pub(super) stop: Stop,
     alarm: Alarm,
-    pub(super) direct_looks: Vec<DirectLook>,
     dry_run: bool,
     pub(super) wall_started: jiff::Timestamp,
 }
@@ -426,6 +426,9 @@ impl Engine<'_> {
         for window in 1..=STEADY_WINDOWS {
             steady.begin_anew();
             self.watch_window(looking, &mut steady).await?;
+            if let Some(dead) = steady.dead_tiers() {
+                return Err(Halt::Trouble(format!("{dead}; nothing was injected")));
+            }
             let problems = steady.problems().join("; ");
             if problems.is_empty() {
                 return Ok(());

@@ -3,104 +3,82 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     RunError,
     engine::{Engine, Halt, Looking},
 };
 use crate::{
-    plan::{How, Plan, TierCheck},
+    plan::{How, Plan},
     probe::{Look, Probe},
     provider::site::Site,
     timeline::{Event, TierChecked},
 };
 
 /// How often a tier that is asked directly may fail before it counts as dead.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u64 = 3;
 
 /// A tier that is asked directly.
-#[derive(Clone)]
 pub(super) struct DirectLook {
-    check: TierCheck,
+    tier: String,
+    asked: String,
     probe: Arc<dyn Probe>,
+    /// From one attempt to the next, in real time.
+    pause: Duration,
 }
 
 /// Sets up the looks at the tiers that are asked directly.
 pub(super) fn direct_looks(plan: &Plan, site: &Site) -> Result<Vec<DirectLook>, RunError> {
     let mut looks = Vec::new();
-    let timeout = plan
-        .environment
-        .user_probe()
-        .map_or(Duration::from_secs(2), |probe| probe.timeout);
+    let user = plan.environment.user_probe();
+    let timeout = user.map_or(Duration::from_secs(2), |probe| probe.timeout);
+    let pause = user.map_or(Duration::ZERO, |probe| plan.real(probe.every));
     for check in &plan.preflight {
         if let How::Direct(request) = &check.how {
             looks.push(DirectLook {
-                check: check.clone(),
+                tier: check.tier.clone(),
+                asked: check.how.words(),
                 probe: site.prepare_direct(&check.tier, request, timeout)?,
+                pause,
             });
         }
     }
     Ok(looks)
 }
 
+impl DirectLook {
+    /// Asks the tier, again if it fails, and sends what came of it.
+    pub(super) async fn ask(self, events: mpsc::UnboundedSender<Event>) {
+        let mut result = Err(String::new());
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                sleep(self.pause).await;
+            }
+            result = alive(&self.probe.look(attempt).await, &self.tier);
+            if result.is_ok() {
+                break;
+            }
+        }
+        let good = Some(result.is_ok());
+        let (Ok(detail) | Err(detail)) = result;
+        // Nobody listens any more once the run is over.
+        drop(events.send(Event::Preflight(TierChecked {
+            tier: self.tier,
+            probe: None,
+            asked: self.asked,
+            good,
+            detail: Some(detail),
+        })));
+    }
+}
+
 impl Engine<'_> {
     /// Makes sure that every tier the drill leans on is alive and the service is steady.
     pub(super) async fn preflight(&mut self, looking: &mut Looking) -> Result<(), Halt> {
-        let mut dead = Vec::new();
-        for look in self.direct_looks.clone() {
-            self.may_go_on()?;
-            if let Err(detail) = self.ask(looking, &look).await {
-                dead.push(format!(
-                    "{} has been dead before anything was broken: {detail}",
-                    self.plan.tier_in_words(&look.check.tier)
-                ));
-            }
-        }
         let steady = self.watch_steady_state(looking).await;
         self.record_what_probes_show();
-        match steady {
-            Err(Halt::Trouble(reason)) => {
-                dead.insert(0, reason);
-                Err(Halt::Trouble(dead.join("; ")))
-            }
-            Err(halt @ (Halt::Stopped(_) | Halt::Aborted(_))) => Err(halt),
-            Ok(()) if dead.is_empty() => Ok(()),
-            Ok(()) => Err(Halt::Trouble(format!(
-                "{}; nothing was injected",
-                dead.join("; ")
-            ))),
-        }
-    }
-
-    /// Asks one tier, again if it fails. Yields why it counts as dead.
-    async fn ask(&mut self, looking: &mut Looking, look: &DirectLook) -> Result<(), String> {
-        let tier = look.check.tier.as_str();
-        let pause = self
-            .plan
-            .environment
-            .user_probe()
-            .map_or(Duration::ZERO, |probe| self.plan.real(probe.every));
-        let mut seq = 0;
-        let result = loop {
-            let looked =
-                Self::meanwhile(&mut self.recorder, looking, look.probe.look(u64::from(seq))).await;
-            let result = alive(&looked, tier);
-            seq += 1;
-            if result.is_ok() || seq >= ATTEMPTS {
-                break result;
-            }
-            Self::meanwhile(&mut self.recorder, looking, sleep(pause)).await;
-        };
-        let (Ok(detail) | Err(detail)) = &result;
-        self.recorder.record(Event::Preflight(TierChecked {
-            tier: tier.to_owned(),
-            probe: None,
-            asked: look.check.how.words(),
-            good: Some(result.is_ok()),
-            detail: Some(detail.clone()),
-        }));
-        result.map(drop)
+        steady
     }
 
     /// Says of the other tiers what their probes see at the end of the steady state.

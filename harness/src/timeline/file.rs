@@ -18,14 +18,16 @@ use super::{Entry, Event, io::Error};
 const MAJOR: u64 = 1;
 
 /// The types of events that this version knows. Others are those of a later 1.x.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 10] = [
     "run",
     "phase",
     "sample",
+    "preflight",
     "fault",
     "observed",
     "note",
     "interrupted",
+    "aborted",
     "ended",
 ];
 
@@ -218,7 +220,7 @@ mod tests {
     use std::{error, time::Duration};
 
     use super::*;
-    use crate::timeline::{FaultStep, Outcome, Phase};
+    use crate::timeline::{FaultStep, Outcome, Phase, TierChecked};
 
     fn entry(at: u64, event: Event) -> Entry {
         Entry {
@@ -412,7 +414,19 @@ mod tests {
             healthy: None,
             detail: None,
         };
+        let checked = TierChecked {
+            tier: String::new(),
+            probe: None,
+            asked: String::new(),
+            good: None,
+            detail: None,
+        };
         for event in [
+            Event::Preflight(checked),
+            Event::Aborted {
+                condition: String::new(),
+                reason: String::new(),
+            },
             Event::Phase { phase: Phase::Hold },
             observed,
             Event::Interrupted {

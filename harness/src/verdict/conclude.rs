@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     drill::InconclusivePolicy,
-    timeline::{FaultStep, Outcome, Phase},
+    timeline::{FaultStep, Outcome, Phase, TierChecked},
 };
 
 /// Half of a window unseen is no measurement.
@@ -53,7 +53,7 @@ impl Record<'_> {
             interrupted_by: self.interrupted.clone(),
             aborted: self.aborted.clone(),
             dry_run: self.dry_run,
-            preflight: self.preflight.clone(),
+            preflight: self.preflight_in_order(),
             checks,
             moments: times.moments(),
             durations: times.durations(),
@@ -115,6 +115,14 @@ impl Record<'_> {
             reasons.extend(self.measurement_void());
         }
         reasons
+    }
+
+    /// What was seen of the tiers beforehand, the preferred one first: those that are asked directly answer before the others.
+    fn preflight_in_order(&self) -> Vec<TierChecked> {
+        let rank = |checked: &TierChecked| self.tiers.iter().position(|tier| *tier == checked.tier);
+        let mut checked = self.preflight.clone();
+        checked.sort_by_key(rank);
+        checked
     }
 
     /// Whether this is a dry run that came to its end.
