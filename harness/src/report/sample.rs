@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Report, RunFacts, Tool};
 use crate::{
-    timeline::Phase,
+    timeline::{Phase, TierChecked},
     verdict::{
-        Bounds, Check, CheckStatus, Durations, FaultReport, Finding, Judgement, Lane, Moments,
-        Part, PhaseSpan, Seen, Spell, Verdict,
+        Aborted, Bounds, Check, CheckStatus, Durations, FaultReport, Finding, Judgement, Lane,
+        Moments, Part, PhaseSpan, Seen, Spell, Verdict,
     },
 };
 
@@ -472,6 +472,19 @@ pub(crate) fn hostile(text: &str) -> Report {
     let judgement = &mut report.judgement;
     judgement.reasons = vec![text(), text()];
     judgement.interrupted_by = Some(text());
+    judgement.aborted = Some(Aborted {
+        condition: text(),
+        reason: text(),
+    });
+    judgement.preflight = [Some(true), Some(false), None]
+        .map(|good| TierChecked {
+            tier: text(),
+            probe: Some(text()),
+            asked: text(),
+            good,
+            detail: Some(text()),
+        })
+        .to_vec();
     judgement.path = vec![text(), text()];
     judgement.whole_path = vec![text()];
     for check in &mut judgement.checks {
@@ -485,7 +498,7 @@ pub(crate) fn hostile(text: &str) -> Report {
     }
     for fault in &mut judgement.faults {
         (fault.kind, fault.target, fault.describe) = (text(), text(), text());
-        fault.trouble = Some(text());
+        (fault.rehearsed, fault.trouble) = (Some(text()), Some(text()));
     }
     for lane in &mut judgement.lanes {
         (lane.probe, lane.label) = (text(), text());

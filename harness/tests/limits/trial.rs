@@ -104,10 +104,11 @@ impl Trial {
 
     /// Aborted under a condition that stands in the drill.
     pub(crate) fn aborted_if(mut self, condition: &str) -> Self {
-        if self.abort_if.is_empty() {
-            self.abort_if = "abort-if:\n".to_owned();
-        }
-        self.abort_if += &format!("  - {condition}\n");
+        let list = match self.abort_if.as_str() {
+            "" => "abort-if:\n",
+            list => list,
+        };
+        self.abort_if = format!("{list}  - {condition}\n");
         self
     }
 
