@@ -7,8 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     drill::{AbortIf, After, Drill, Hold},
-    environment::{Breach, Environment, Probe, Thing, Touched},
-    probe::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit},
+    environment::{
+        Breach, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, Thing, Touched, real_limit,
+    },
     provider::{ProviderError, lab},
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };

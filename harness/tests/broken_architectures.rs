@@ -21,7 +21,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// How many cases run at once: they mostly wait, but each has a lab whose answers must not be late.
 const AT_ONCE: usize = 4;
 
-const SPEED: f64 = 30.0;
+/// How fast the architecture runs, and how fast where the machine turned out to be too busy for that.
+const SPEEDS: [f64; 2] = [30.0, 10.0];
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -232,8 +233,11 @@ fn every_drill_has_a_case() -> Result<(), Failed> {
 
 impl Case {
     fn prove(&self, threads: &Threads) -> Result<(), Failed> {
-        let folder = tempfile::tempdir()?;
-        let report = self.conduct(folder.path(), threads)?;
+        let [fast, slow] = SPEEDS;
+        let mut report = self.conduct(threads, fast)?;
+        if is_prober_late(&report) {
+            report = self.conduct(threads, slow)?;
+        }
         let wrong = match self.says {
             Says::Fails { fails, either } => wrong_checks(&report, fails, either),
             Says::NotSteady(reason) => wrongly_begun(&report, reason),
@@ -245,8 +249,8 @@ impl Case {
         Err(Failed::from(format!("{}\n\n{shown}", wrong.join("\n"))))
     }
 
-    fn conduct(&self, folder: &Path, threads: &Threads) -> Result<Report, Failed> {
-        let environment = self.environment(folder)?;
+    fn conduct(&self, threads: &Threads, speed: f64) -> Result<Report, Failed> {
+        let folder = tempfile::tempdir()?;
         let selection = Selection {
             paths: vec![
                 Path::new(ROOT)
@@ -254,18 +258,18 @@ impl Case {
                     .join(self.drill)
                     .with_extension("yaml"),
             ],
-            environment: Some(environment),
-            speed: Some(SPEED),
+            environment: Some(self.environment(folder.path())?),
+            speed: Some(speed),
         };
         let (mut catalog, problems) = catalog::load(&selection, &|_| None);
         if problems.has_errors() {
             return Err(Failed::from(problems.render(Coloring::Plain)));
         }
-        let records = folder.join("records");
+        let records = folder.path().join("records");
         fs::create_dir(&records)?;
         let assignment = Assignment {
             entry: catalog.entries.remove(0),
-            speed: Some(SPEED),
+            speed: Some(speed),
             run_id: RunId::new(jiff::Timestamp::now(), &mut fastrand::Rng::new()),
             folder: records,
             seed: fastrand::u64(..1_000_000),
@@ -301,6 +305,12 @@ impl Case {
         fs::write(&file, text)?;
         Ok(file.display().to_string())
     }
+}
+
+/// Whether the prober kept no cadence, so that the machine and not the architecture was measured.
+fn is_prober_late(report: &Report) -> bool {
+    let speed = report.environment.speed;
+    report.measurement.late_p99_s * speed > report.measurement.every_s / 4.0
 }
 
 fn wrong_checks(report: &Report, fails: &[&str], either: &[&str]) -> Vec<String> {

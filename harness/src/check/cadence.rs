@@ -5,15 +5,12 @@ use std::time::Duration;
 use super::Checker;
 use crate::{
     drill::{Expect, duration_words},
-    environment::{DnsView, EnvironmentFile, Probe},
+    environment::{DnsView, EnvironmentFile, GOOD_WITHIN_FLOOR, Probe, real_limit},
     source::{
         Context, Node, Problem,
         Step::{Index, Key},
     },
 };
-
-/// Time-outs are never shorter than this on the wall's clock, so that a busy machine is not mistaken for an outage.
-const REAL_FLOOR: Duration = Duration::from_millis(800);
 
 /// After this, Linux sends a lost SYN again: a request sent in an outage then succeeds, one second late.
 const SYN_SENT_AGAIN: Duration = Duration::from_secs(1);
@@ -59,7 +56,7 @@ pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
             );
         }
         if let Some(good_within) = good_within
-            && real(good_within, speed).max(REAL_FLOOR) >= SYN_SENT_AGAIN
+            && real_limit(good_within, speed, GOOD_WITHIN_FLOOR) >= SYN_SENT_AGAIN
         {
             context.push(
                 Problem::warning(

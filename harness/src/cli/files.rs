@@ -10,7 +10,9 @@ use super::{
 use crate::{
     catalog::{self, Catalog},
     exit_code::ExitCode,
-    explain, plan as planning, schema as schemas,
+    explain, plan as planning,
+    report::plural,
+    schema as schemas,
 };
 
 /// Loads what was selected and tells every problem.
@@ -59,9 +61,10 @@ pub(super) fn check(arguments: &SelectionArguments, terminal: Terminal) -> ExitC
                 .iter()
                 .map(|entry| entry.drill.expect.len())
                 .sum();
+            let drills = plural(catalog.entries.len(), "drill");
             print(&format!(
-                "{} drills, {expectations} expectations: no errors\n",
-                catalog.entries.len()
+                "{drills}, {}: no errors\n",
+                plural(expectations, "expectation")
             ));
             ExitCode::Passed
         }

@@ -22,11 +22,13 @@ use crate::{
 };
 
 pub(crate) mod decode;
+mod floor;
 mod limits;
 mod references;
 mod stack;
 
 pub(crate) use decode::{METHODS, RESERVED};
+pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
 pub use limits::{Breach, LabLimits, Limits, Thing, Touched};
 pub(crate) use references::check_abort_if;
 

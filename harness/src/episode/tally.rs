@@ -60,6 +60,8 @@ pub(crate) struct Answers {
     pub(crate) status: Option<u16>,
     /// When the first of them was sent.
     pub(crate) first: Duration,
+    /// When the first of them was answered, or given up.
+    pub(crate) answered: Duration,
     /// When the last of them was sent.
     pub(crate) last: Duration,
     /// How many.
@@ -253,6 +255,7 @@ impl Tally {
                 good,
                 status: sample.status,
                 first: sample.start,
+                answered: sample.end,
                 last: sample.start,
                 samples: 1,
             }),

@@ -20,13 +20,15 @@ use tokio_rustls::TlsConnector;
 use super::{Provider, lab::LabProvider};
 use crate::{
     drill::{Drill, Expect},
-    environment::{self, DnsView, Environment, Probe as ProbeSetup, Tier},
+    environment::{
+        self, DnsView, Environment, GOOD_WITHIN_FLOOR, Probe as ProbeSetup, TIMEOUT_FLOOR, Tier,
+        real_limit,
+    },
     probe::{
-        GOOD_WITHIN_FLOOR, Probe, Recognition, TIMEOUT_FLOOR,
+        Probe, Recognition,
         cached::CachedProbe,
         dns::{DnsProbe, fully_qualified},
         http::{HttpProbe, Kept, Resolution, TlsSetupError, tls_connector},
-        real_limit,
     },
 };
 

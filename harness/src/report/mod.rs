@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::verdict::Judgement;
 
+pub(crate) use quantity::plural;
 pub use style::{ColorChoice, Style, color_choice};
 
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.

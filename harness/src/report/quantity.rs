@@ -20,7 +20,11 @@ pub(crate) fn value(bounds: Bounds) -> String {
             let digits = decimals(hi - bounds.lo);
             format!("{:.digits$} s", f64::midpoint(bounds.lo, hi))
         }
-        Some(_) => format!("{} s", trimmed(bounds.lo, 3)),
+        // Bounds that meet say nothing of how many digits there are.
+        Some(_) => format!(
+            "{} s",
+            trimmed(bounds.lo, if bounds.lo < 1.0 { 3 } else { 1 })
+        ),
         None => format!("> {} s", trimmed(bounds.lo, 1)),
     }
 }

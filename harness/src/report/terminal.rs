@@ -103,10 +103,6 @@ fn heading(report: &Report, style: &Style) -> Vec<String> {
             style,
         ));
     }
-    if let Some(signal) = &judgement.interrupted_by {
-        let text = format!("{} ended the run early", harmless(signal));
-        lines.extend(labelled("stopped", &[text], Tone::Warning, style));
-    }
     for fault in &judgement.faults {
         if let Some(trouble) = &fault.trouble {
             let text = format!("{}: {}", harmless(&fault.describe), harmless(trouble));

@@ -100,7 +100,7 @@ impl Document {
         if root.value == Value::Null {
             problems.push(
                 Problem::error(path, Place::START, "the file is empty")
-                    .with_hint("`blackstart init` writes files to start from"),
+                    .with_hint("drills/scale-to-zero.yaml and fixtures/environments/three-tier.yaml of the project are good to start from"),
             );
             return (None, problems);
         }

@@ -318,13 +318,14 @@ impl Record<'_> {
             .map(|stretch| &stretch.state)
     }
 
-    /// The stretches of a probe from the one in force at the first fault until the revert.
+    /// The stretches of a probe from the one in force at the first fault until the revert. One that begins with a sample which was
+    /// under way at the revert, and so may have been answered after it, tells nothing of the time before.
     pub(super) fn held<'p>(&self, probe: &'p Probe) -> &'p [Stretch] {
         let stretches = from_fault(probe.watch.stretches(), self.issued());
         let end = self.hold_end();
         let length = stretches
             .iter()
-            .take_while(|stretch| stretch.first < end)
+            .take_while(|stretch| stretch.from.span.hi.unwrap_or(stretch.first) < end)
             .count();
         &stretches[..length]
     }

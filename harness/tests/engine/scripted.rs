@@ -37,13 +37,13 @@ faults:
       - stop: { target: first }
       - invert-health-check: { target: check }
   - pause: { target: first }
-    after: 10s
-hold: 30s
+    after: 4s
+hold: 20s
 expect:
   outage: { within: 30s }
 ";
 
-const SPEED: f64 = 60.0;
+const SPEED: f64 = 30.0;
 
 /// Short, so that what hangs is given up soon. What answers at once is never too late for it, on however busy a machine.
 const LIMITS: StepLimits = StepLimits {

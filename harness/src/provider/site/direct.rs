@@ -4,11 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Site, SiteError, server_name};
 use crate::{
-    environment::{Connection, DirectRequest, Request, Tier},
+    environment::{Connection, DirectRequest, Request, TIMEOUT_FLOOR, Tier, real_limit},
     probe::{
-        Probe, Recognition, TIMEOUT_FLOOR,
+        Probe, Recognition,
         http::{HttpProbe, Kept},
-        real_limit,
     },
 };
 

@@ -42,7 +42,10 @@ pub(super) fn writes_fail_with(scene: Scene<'_>, codes: &[u16]) -> Outcome {
         .tally()
         .answers()
         .iter()
-        .filter(|answers| answers.last > start && answers.first < end);
+        // What was under way at the revert may have been answered after it.
+        .filter(|answers| {
+            answers.last > start && answers.first < end && (answers.answered < end || !answers.good)
+        });
     let mut statuses = Vec::new();
     let mut samples = 0;
     for answers in seen {
