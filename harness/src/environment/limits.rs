@@ -161,7 +161,7 @@ impl Limits {
             .lab
             .as_ref()
             .map(|lab| format!("of the lab {}", lab.kinds.join(", ")));
-        let at_once = self.at_once.map(|most| format!("{most} at once"));
+        let at_once = self.at_once.map(|most| format!("at most {most} at once"));
         [targets, kinds, at_once].into_iter().flatten().collect()
     }
 }

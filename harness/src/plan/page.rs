@@ -133,7 +133,7 @@ impl Plan {
         }
         let may = limits.words();
         if !may.is_empty() {
-            lines.push(format!("may touch only {}", may.join("; ")));
+            lines.push(format!("may touch {}", may.join("; ")));
         }
         if let Some(max_fault) = limits.max_fault {
             lines.push(format!(

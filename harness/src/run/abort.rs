@@ -307,3 +307,132 @@ async fn switched_on(switches: &[PathBuf]) -> Aborted {
         sleep(SWITCH_EVERY).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::{ErrorClass, PhaseTimes, VoidReason};
+
+    fn sample(second: u64, verdict: SampleVerdict) -> Sample {
+        let start = Duration::from_secs(second);
+        Sample {
+            probe: "write".to_owned(),
+            seq: second,
+            scheduled: start,
+            start,
+            end: start,
+            verdict,
+            tier: None,
+            phases: PhaseTimes::default(),
+            status: None,
+            address: None,
+            headers: BTreeMap::new(),
+            found: Vec::new(),
+            answers: Vec::new(),
+            ttl: None,
+            response_code: None,
+            detail: None,
+        }
+    }
+
+    const BAD: SampleVerdict = SampleVerdict::Bad(ErrorClass::Http5xx);
+    const VOID: SampleVerdict = SampleVerdict::Void(VoidReason::Late);
+
+    fn share(samples: impl IntoIterator<Item = (u64, SampleVerdict)>) -> Share {
+        let mut share = Share::default();
+        for (second, verdict) in samples {
+            share.take(&sample(second, verdict), Duration::from_secs(10));
+        }
+        share
+    }
+
+    #[test]
+    fn a_share_is_of_the_samples_sent_lately_and_of_five_at_least() {
+        let good = SampleVerdict::Good;
+        let four = share((0..4).map(|second| (second, BAD)));
+        assert_eq!(four.exceeds(0), None, "too few to say anything");
+        let five = share((0..5).map(|second| (second, BAD)));
+        assert_eq!(
+            five.exceeds(99).as_deref(),
+            Some("5 of the last 5 samples failed")
+        );
+        let half = share((0..10).map(|second| (second, if second % 2 == 0 { BAD } else { good })));
+        assert_eq!(half.exceeds(50), None, "half is not above half");
+        assert!(half.exceeds(49).is_some());
+        let over = share(
+            (0..5)
+                .map(|second| (second, BAD))
+                .chain((20..25).map(|second| (second, good))),
+        );
+        assert_eq!(over.exceeds(0), None, "what is long ago does not count");
+        let blind = share((0..10).map(|second| (second, VOID)));
+        assert_eq!(blind.exceeds(0), None, "void is neither good nor bad");
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_counts_where_it_was_sent() {
+        let late = share([
+            (0, BAD),
+            (30, BAD),
+            (31, BAD),
+            (32, BAD),
+            (33, BAD),
+            (1, BAD),
+        ]);
+        assert_eq!(late.exceeds(0), None);
+        let in_time = share([(30, BAD), (31, BAD), (33, BAD), (34, BAD), (32, BAD)]);
+        assert!(in_time.exceeds(99).is_some());
+    }
+
+    fn alarm(
+        max_fault: Option<Duration>,
+        switches: Vec<PathBuf>,
+    ) -> (watch::Sender<Signal>, Alarm) {
+        let (sender, receiver) = watch::channel(Signal::default());
+        let alarm = Alarm {
+            receiver,
+            clock: Clock::start(10.0),
+            max_fault,
+            switches,
+        };
+        (sender, alarm)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_the_faults_runs_from_the_first_one_in_the_architectures_time() {
+        let (sender, alarm) = alarm(Some(Duration::from_mins(1)), Vec::new());
+        let began = tokio::time::Instant::now();
+        let ringing = tokio::spawn(alarm.rings());
+        sleep(Duration::from_secs(100)).await;
+        assert!(!ringing.is_finished(), "nothing is broken yet");
+        sender.send_modify(|signal| signal.issued = Some(Duration::from_secs(1000)));
+        let aborted = ringing.await.unwrap();
+        assert_eq!(aborted.condition, "faults in place for 1m");
+        assert_eq!(began.elapsed().as_secs(), 106);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_anything_to_wait_for_the_alarm_never_rings() {
+        let (sender, alarm) = alarm(None, Vec::new());
+        sender.send_modify(|signal| signal.issued = Some(Duration::ZERO));
+        let ringing = tokio::spawn(alarm.rings());
+        drop(sender);
+        sleep(Duration::from_hours(100)).await;
+        assert!(!ringing.is_finished());
+        ringing.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_kill_switch_is_seen_within_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("stop");
+        let (_sender, alarm) = alarm(None, vec![file.clone()]);
+        let ringing = tokio::spawn(alarm.rings());
+        sleep(Duration::from_hours(1)).await;
+        assert!(!ringing.is_finished());
+        std::fs::write(&file, "").unwrap();
+        let switched = tokio::time::Instant::now();
+        assert_eq!(ringing.await.unwrap().condition, "kill switch");
+        assert!(switched.elapsed() <= Duration::from_secs(1));
+    }
+}

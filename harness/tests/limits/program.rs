@@ -1,8 +1,15 @@
 //! The real program: what it refuses before it begins.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    process::{Command, Output, Stdio},
+    sync::Arc,
+};
 
-use blackstart::{exit_code::ExitCode, run::Refusal};
+use blackstart::{
+    exit_code::ExitCode,
+    plan::{PlanError, plan},
+    run::Refusal,
+};
 
 use super::trial::Trial;
 
@@ -66,6 +73,33 @@ fn a_protected_environment_cannot_be_reached_round_the_command_line() {
         trial.terms.permit(environment),
         Err(Refusal::NotConfirmed { .. })
     ));
+}
+
+#[test]
+fn a_plan_outside_the_limits_names_the_line() {
+    let trial = Trial::new();
+    let selection = blackstart::catalog::Selection {
+        paths: vec![trial.write()],
+        ..Default::default()
+    };
+    let (mut catalog, _) = blackstart::catalog::load(&selection, &|_| None);
+    let mut entry = catalog.entries.remove(0);
+    let limits = &mut Arc::make_mut(&mut entry.environment).limits;
+    limits.targets = Some(vec!["second".to_owned()]);
+    let error = plan(Arc::new(entry.drill), entry.environment, None).unwrap_err();
+    assert!(matches!(error, PlanError::Limits { number: 1, .. }));
+    let (words, cause) = (
+        error.to_string(),
+        std::error::Error::source(&error).unwrap().to_string(),
+    );
+    assert!(
+        words.ends_with("trial.yaml:4: fault 1 is outside the limits of the environment"),
+        "{words}"
+    );
+    assert_eq!(
+        cause,
+        "`limits: targets` does not name `first`: only second may be touched"
+    );
 }
 
 #[test]
