@@ -85,7 +85,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 seed,
                 command: suite::command_line(),
                 labs: threads.labs(),
-                terms: Terms::default(),
+                terms: Terms::of_process(|name| std::env::var(name).ok()),
             };
             conduct(&threads, &assignment)
         })

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, IsTerminal},
-    path::PathBuf,
 };
 
 use super::{Terminal, arguments::RunArguments, tell, variable};
@@ -13,9 +12,6 @@ use crate::{
     exit_code::ExitCode,
     run::{Refusal, Terms},
 };
-
-/// The variable that names a kill switch besides that of an environment.
-const KILL_SWITCH: &str = "BLACKSTART_KILL_SWITCH";
 
 /// The terms on which these drills may be run, asking for the names of protected environments where somebody can type them.
 ///
@@ -29,9 +25,7 @@ pub(super) fn terms(
     let mut terms = Terms {
         dry_run: arguments.dry_run,
         confirmed: arguments.confirm.clone(),
-        kill_switch: variable(KILL_SWITCH)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from),
+        ..Terms::of_process(variable)
     };
     let mut asked = BTreeSet::new();
     for environment in entries.iter().map(|entry| &entry.environment) {

@@ -22,7 +22,7 @@ use std::{io, path::PathBuf, time::Duration};
 pub use clock::Clock;
 pub use engine::run;
 pub use stop::{Stop, Stopper};
-pub use terms::{Refusal, Terms};
+pub use terms::{KILL_SWITCH, Refusal, Terms};
 pub use undo_log::{UndoLog, UndoRecord, UndoStep};
 
 use crate::timeline::Outcome;

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 
+/// The variable of the process environment that names a kill switch besides the one that an environment names.
+pub const KILL_SWITCH: &str = "BLACKSTART_KILL_SWITCH";
+
 /// On what terms drills are run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
@@ -35,6 +38,16 @@ pub enum Refusal {
 }
 
 impl Terms {
+    /// Nothing allowed beyond the ordinary, with the kill switch that the process environment names, if it names one.
+    pub fn of_process(variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            kill_switch: variable(KILL_SWITCH)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            ..Self::default()
+        }
+    }
+
     /// Whether a drill may be begun in an environment. One that touches nothing needs no confirmation.
     ///
     /// # Errors
@@ -74,6 +87,20 @@ pub(super) fn is_on(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_kill_switch_comes_from_the_process_environment() {
+        let terms = Terms::of_process(|name| Some(format!("/{name}")));
+        assert_eq!(
+            terms,
+            Terms {
+                kill_switch: Some("/BLACKSTART_KILL_SWITCH".into()),
+                ..Terms::default()
+            }
+        );
+        assert_eq!(Terms::of_process(|_| Some(String::new())), Terms::default());
+        assert_eq!(Terms::of_process(|_| None), Terms::default());
+    }
 
     #[test]
     fn a_kill_switch_that_cannot_be_looked_at_is_on() {
