@@ -304,7 +304,7 @@ fn longest_period(environment: &Environment) -> Duration {
 }
 
 impl Plan {
-    /// The longest the drill takes, in the architecture's time.
+    /// The longest the drill takes, in the architecture's time, if the service is steady at once and control planes answer at once.
     pub fn longest(&self) -> Duration {
         let first = self.drill.faults.first().map_or(Duration::ZERO, |step| {
             longest_wait(step.after, &self.limits)

@@ -19,7 +19,7 @@ use blackstart::{
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// How many cases run at once: they mostly wait, but each has a lab whose answers must not be late.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// How fast the architecture runs, and how fast where the machine turned out to be too busy for that.
 const SPEEDS: [f64; 2] = [30.0, 10.0];
@@ -294,6 +294,13 @@ impl Case {
             }
             text = text.replace(sound, mistaken);
         }
+        // At the lower speed the real-time floors are no help against a busy machine, so that users are more patient.
+        let usual = "good-within: 3s, timeout: 4s";
+        assert!(
+            text.contains(usual),
+            "`{usual}` stands nowhere in the environment"
+        );
+        text = text.replace(usual, "good-within: 20s, timeout: 22s");
         for kind in ["environments", "pages"] {
             fs::create_dir(folder.join(kind))?;
         }

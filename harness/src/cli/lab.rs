@@ -1,6 +1,6 @@
 //! `lab up`: an environment's lab in the foreground, and how to try it by hand.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io::Write, path::PathBuf, sync::Arc};
 
 use tokio::runtime::Handle;
 
@@ -76,7 +76,12 @@ fn write_certificate(site: &Site) -> std::io::Result<PathBuf> {
         .map(|lab| lab.ca_pem().to_owned())
         .unwrap_or_default();
     let path = std::env::temp_dir().join(format!("blackstart-lab-{}.pem", std::process::id()));
-    std::fs::write(&path, pem)?;
+    // Made anew: a link that somebody laid there is not followed.
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    file.write_all(pem.as_bytes())?;
     Ok(path)
 }
 

@@ -3,12 +3,14 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
 use tokio::{
-    sync::mpsc,
-    time::{Instant, interval},
+    sync::oneshot,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -31,6 +33,8 @@ use crate::{
 pub(super) const DEFAULT_AT_ONCE: u16 = 4;
 /// How often the live display is told that time goes by.
 const TICK: Duration = Duration::from_millis(500);
+/// How long the display may take for what is left to show when the drills are over.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub(super) fn run(arguments: &RunArguments, terminal: Terminal) -> ExitCode {
     match files::load(&arguments.selection, terminal) {
@@ -96,7 +100,19 @@ fn run_all(
             Err(error) => {
                 tell(&format!("{drill}:"));
                 tell_error(&error);
-                codes.push(ExitCode::CouldNotRun);
+                codes.push(match error {
+                    // Whatever it had captured may be as it left it.
+                    SuiteError::Panicked(_) | SuiteError::NotRestored(_) => ExitCode::NotRestored,
+                    SuiteError::Refused(_)
+                    | SuiteError::Plan(_)
+                    | SuiteError::Site(_)
+                    | SuiteError::Run(_)
+                    | SuiteError::Write { .. }
+                    | SuiteError::Timeline(_)
+                    | SuiteError::NoRun(_)
+                    | SuiteError::Stopped(_)
+                    | SuiteError::Copies { .. } => ExitCode::CouldNotRun,
+                });
             }
         }
     }
@@ -124,9 +140,14 @@ async fn watch_all(
     let mut signals = Signals::listen()?;
     let at_once = at_once.min(assignments.len());
     let (stopper, stop) = Stopper::new();
-    let (sender, shown) = mpsc::unbounded_channel();
-    // A task of its own: a display that panics takes no drill with it.
-    let display = tokio::spawn(show_live(shown, at_once, terminal));
+    let (sender, shown) = mpsc::channel();
+    // A thread of its own: a terminal that somebody has stopped, or a display that panics, holds no drill up and no revert.
+    let (over, is_over) = oneshot::channel();
+    thread::spawn(move || {
+        show_live(&shown, at_once, terminal);
+        // Whoever waited for it may have gone.
+        let _nobody_waits = over.send(());
+    });
     let to_display = sender.clone();
     let conducting = suite::conduct_all(assignments, at_once, stop, move |drill, entry| {
         drop(to_display.send(Shown::Event(drill.to_owned(), entry.clone())));
@@ -144,24 +165,29 @@ async fn watch_all(
     };
     drop(sender);
     // What it did not show is in the report all the same.
-    drop(display.await);
+    drop(timeout(LAST_LINES, is_over).await);
     Ok(results)
 }
 
 /// Shows what happens until nobody tells anything any more.
-async fn show_live(mut shown: mpsc::UnboundedReceiver<Shown>, at_once: usize, terminal: Terminal) {
+fn show_live(shown: &mpsc::Receiver<Shown>, at_once: usize, terminal: Terminal) {
     let display = Display::choose(terminal.quiet, terminal.live, variable);
     let mut live = Live::new(display, terminal.stderr, at_once, Box::new(io::stderr()));
-    let mut ticks = interval(TICK);
+    let mut next_tick = Instant::now();
     loop {
-        tokio::select! {
-            biased;
-            next = shown.recv() => match next {
-                Some(Shown::Event(drill, entry)) => live.event(&drill, &entry),
-                Some(Shown::Stopping(signal)) => live.error(&format!("{signal}: stopping; every fault is reverted first")),
-                None => break,
-            },
-            _ = ticks.tick() => live.tick(Instant::now()),
+        if Instant::now() >= next_tick {
+            live.tick(Instant::now());
+            next_tick = Instant::now() + TICK;
+        }
+        match shown.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+            Ok(Shown::Event(drill, entry)) => live.event(&drill, &entry),
+            Ok(Shown::Stopping(signal)) => {
+                live.error(&format!(
+                    "{signal}: stopping; every fault is reverted first"
+                ));
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
     }
     live.finish();

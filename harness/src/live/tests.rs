@@ -152,6 +152,7 @@ fn failover() -> Vec<Entry> {
             observer: "health-check".to_owned(),
             healthy: Some(healthy),
             detail: None,
+            before: None,
         };
         at(seconds, event)
     }));
@@ -528,6 +529,7 @@ fn hostile_text_cannot_do_anything_in_a_log_or_on_the_screen() {
                     observer: word(),
                     healthy: None,
                     detail: Some(word()),
+                    before: None,
                 },
             ),
         ];

@@ -108,6 +108,7 @@ impl Watch {
                 observer,
                 healthy,
                 detail,
+                ..
             } => {
                 let state = match healthy {
                     Some(true) => "healthy",

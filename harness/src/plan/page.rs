@@ -107,7 +107,11 @@ impl fmt::Display for Plan {
             )?;
         }
         let longest = self.longest();
-        write!(f, "\n takes at most {}", words(longest))?;
+        write!(
+            f,
+            "\n takes at most {} once the service is steady",
+            words(longest)
+        )?;
         if (self.speed - 1.0).abs() > f64::EPSILON {
             write!(
                 f,

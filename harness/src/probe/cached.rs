@@ -132,6 +132,15 @@ impl CachedProbe {
             Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => empty(nothing.response_code),
             Err(NetError::Dns(DnsError::ResponseCode(code))) => empty(code),
             Err(NetError::Timeout) => Err(silent()),
+            Err(NetError::Io(source)) => {
+                // The number tells whether it was this machine that had no file handle or port left.
+                let number = source.raw_os_error().map(std::io::Error::from_raw_os_error);
+                let source = number.unwrap_or_else(|| source.kind().into());
+                Err(DnsFailure::Socket {
+                    server: self.server,
+                    source,
+                })
+            }
             Err(error) => Err(DnsFailure::Malformed {
                 server: self.server,
                 reason: error.to_string(),

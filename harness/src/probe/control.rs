@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ const REMEMBERED: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub struct Control {
     failures: Arc<Mutex<VecDeque<(Instant, Instant)>>>,
+    /// When the last look that is over was begun; nothing for a control probe that was not started.
+    looked: Option<watch::Receiver<Option<Instant>>>,
 }
 
 impl Control {
@@ -33,7 +36,11 @@ impl Control {
     pub async fn start(every: Duration, cancel: CancellationToken) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let control = Self::default();
+        let (looked, receiver) = watch::channel(None);
+        let control = Self {
+            looked: Some(receiver),
+            ..Self::default()
+        };
         tokio::spawn(cancel.clone().run_until_cancelled_owned(echo(listener)));
         let watching = control.clone();
         tokio::spawn(cancel.run_until_cancelled_owned(async move {
@@ -48,6 +55,7 @@ impl Control {
                 ) {
                     watching.failed(start, Instant::now());
                 }
+                looked.send_replace(Some(start));
             }
         }));
         Ok(control)
@@ -59,6 +67,18 @@ impl Control {
             failures.pop_front();
         }
         failures.push_back((start, end));
+    }
+
+    /// Waits until a look that was begun at or after `time` is over, so that all that can be known of the time before is known.
+    pub async fn looked_after(&self, time: Instant) {
+        if let Some(mut looked) = self.looked.clone() {
+            // A control probe that has ended finds nothing more.
+            drop(
+                looked
+                    .wait_for(|begun| begun.is_some_and(|begun| begun >= time))
+                    .await,
+            );
+        }
     }
 
     /// Whether the control probe failed at any time between the two.

@@ -84,22 +84,25 @@ pub async fn poll(
                         void(&schedule, &clock, seq, due, VoidReason::Late)
                     } else {
                         match cancel.run_until_cancelled(probe.look(u64::from(seq))).await {
-                            Some(look) => finish(
-                                &schedule,
-                                &clock,
-                                &control,
-                                Times {
+                            Some(look) => {
+                                let end = Instant::now();
+                                drop(permit);
+                                if look.trouble.is_some() || end - start > schedule.good_within {
+                                    // Whether the prober was ill meanwhile is known a moment later.
+                                    let _ended =
+                                        cancel.run_until_cancelled(control.looked_after(end)).await;
+                                }
+                                let times = Times {
                                     seq,
                                     due,
                                     start,
-                                    end: Instant::now(),
-                                },
-                                look,
-                            ),
+                                    end,
+                                };
+                                finish(&schedule, &clock, &control, times, look)
+                            }
                             None => void(&schedule, &clock, seq, due, VoidReason::Cancelled),
                         }
                     };
-                    drop(permit);
                     send(&samples, sample);
                 });
             }

@@ -154,6 +154,7 @@ impl Aborts {
                     observer,
                     healthy: Some(false),
                     detail,
+                    before: _,
                 } = event
                 else {
                     return None;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog,
     abort::{Aborted, Aborts, Alarm},
+    home::{Return, View},
     observers::observe,
     preflight::direct_looks,
     recorder::Recorder,
@@ -68,6 +69,7 @@ pub async fn run(
         clock,
         phase,
         recorder: Recorder::new(plan, clock, writer, aborts, on_event),
+        before: View::default(),
         undo_log,
         faults,
         undos: Vec::new(),
@@ -151,6 +153,7 @@ async fn start_looking(
             Arc::clone(&plan.environment),
             observer.clone(),
             plan.real(observer.every),
+            clock,
             sender.clone(),
             cancel.clone(),
         ));
@@ -158,7 +161,8 @@ async fn start_looking(
     Ok(tasks)
 }
 
-fn started(plan: &Plan, options: &Options) -> RunStarted {
+/// What is known of a run when it begins.
+pub fn started(plan: &Plan, options: &Options) -> RunStarted {
     RunStarted {
         format_version: FORMAT_VERSION.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -215,6 +219,8 @@ pub(super) struct Engine<'a> {
     /// How much longer than need be the steady state is watched.
     phase: Duration,
     pub(super) recorder: Recorder<'a>,
+    /// What name servers answered and observers said while all was well.
+    before: View,
     pub(super) undo_log: UndoLog,
     pub(super) faults: Vec<Box<dyn Fault>>,
     /// What was captured, in the order of capture: the fault's number and what restores it.
@@ -314,6 +320,7 @@ impl Engine<'_> {
         if self.dry_run {
             return self.rehearse(looking).await;
         }
+        self.before = self.recorder.view().clone();
         *phase = Phase::Inject;
         self.enter(Phase::Inject);
         self.recorder.steady_until(self.clock.now());
@@ -426,10 +433,14 @@ impl Engine<'_> {
         for window in 1..=STEADY_WINDOWS {
             steady.begin_anew();
             self.watch_window(looking, &mut steady).await?;
-            if let Some(dead) = steady.dead_tiers() {
-                return Err(Halt::Trouble(format!("{dead}; nothing was injected")));
+            let (dead, problems) = (steady.dead_tiers(), steady.problems());
+            if !dead.is_empty() {
+                let words = [dead, problems].concat().join("; ");
+                return Err(Halt::Trouble(format!(
+                    "steady state not met: {words}; nothing was injected"
+                )));
             }
-            let problems = steady.problems().join("; ");
+            let problems = problems.join("; ");
             if problems.is_empty() {
                 return Ok(());
             }
@@ -482,8 +493,9 @@ impl Engine<'_> {
         }
     }
 
-    /// Waits until everything is as it was before the drill, for users and for the standbys alike, and no longer than the drill
-    /// allows: a drill that ends while a standby still boots would leave the system worse than it found it.
+    /// Waits until everything is as it was before the drill, for name servers and observers, then for users and the standbys, and
+    /// no longer than the drill allows: a drill that ends while a standby still boots, or while a late failover is on its way, would
+    /// leave the system worse than it found it, and judge it better than it is.
     async fn wait_for_failback(&mut self, looking: &mut Looking) -> Result<(), Halt> {
         let reverted = self.clock.now();
         let user = self.plan.user_probe().to_owned();
@@ -493,12 +505,17 @@ impl Engine<'_> {
             .standbys()
             .map(|(probe, tier)| (probe.to_owned(), tier.to_owned()))
             .collect();
+        let (clock, mut home_again) = (self.clock, Return::to(self.before.clone()));
         let is_back = |recorder: &Recorder<'_>| {
+            let Some(since) = home_again.since(recorder.view(), clock.now()) else {
+                return false;
+            };
+            let since = since.max(reverted);
             let watch = |probe: &str| recorder.watch(probe);
-            let users = watch(&user)
-                .is_some_and(|watch| watch.stable_since(reverted, Some(&home)).is_some());
+            let users =
+                watch(&user).is_some_and(|watch| watch.stable_since(since, Some(&home)).is_some());
             let standby = |probe: &str, tier: &str| {
-                watch(probe).is_some_and(|watch| watch.stable_since(reverted, Some(tier)).is_some())
+                watch(probe).is_some_and(|watch| watch.stable_since(since, Some(tier)).is_some())
             };
             users && standbys.iter().all(|(probe, tier)| standby(probe, tier))
         };

@@ -89,6 +89,8 @@ impl Engine<'_> {
             self.undos.push((id, undo));
             self.fault(id, FaultStep::Captured, Some(words));
         }
+        // The capture may have been the last thing that the disk took, or somebody may have had enough meanwhile.
+        self.may_go_on()?;
         for id in ids.clone() {
             self.fault(id, FaultStep::Issued, None);
         }

@@ -8,6 +8,7 @@ mod clock;
 mod dry_run;
 mod engine;
 mod faults;
+mod home;
 mod observers;
 mod preflight;
 mod recorder;
@@ -20,7 +21,7 @@ mod undo_log;
 use std::{io, path::PathBuf, time::Duration};
 
 pub use clock::Clock;
-pub use engine::run;
+pub use engine::{run, started};
 pub use stop::{Stop, Stopper};
 pub use terms::{KILL_SWITCH, Refusal, Terms};
 pub use undo_log::{UndoLog, UndoRecord, UndoStep};

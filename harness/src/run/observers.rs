@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::Clock;
 use crate::{
     environment::{Environment, Observer},
     provider::Provider,
@@ -17,26 +18,28 @@ pub(super) async fn observe(
     environment: Arc<Environment>,
     observer: Observer,
     every: Duration,
+    clock: Clock,
     events: mpsc::UnboundedSender<Event>,
     cancel: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut last = None;
+    let mut last: Option<(Option<bool>, Duration)> = None;
     let reading = async {
         loop {
             ticks.tick().await;
+            let begun = clock.now();
             let (healthy, detail) = match provider.health(&environment, &observer.watches).await {
                 Ok(health) => (Some(health.healthy), health.detail),
                 Err(error) => (None, error.to_string()),
             };
-            if last != Some(healthy) {
-                last = Some(healthy);
-                let detail = Some(detail).filter(|detail| !detail.is_empty());
+            let before = last.replace((healthy, begun));
+            if before.is_none_or(|(before, _)| before != healthy) {
                 let event = Event::Observed {
                     observer: observer.name.clone(),
                     healthy,
-                    detail,
+                    detail: Some(detail).filter(|detail| !detail.is_empty()),
+                    before: before.map(|(_, begun)| begun),
                 };
                 if events.send(event).is_err() {
                     return;

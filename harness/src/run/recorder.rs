@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, abort::Aborts, step};
+use super::{Clock, abort::Aborts, home::View, step};
 use crate::{
     episode::Watch,
     plan::Plan,
@@ -19,6 +19,7 @@ pub(super) struct Recorder<'a> {
     writer: Writer,
     on_event: &'a mut (dyn FnMut(&Entry) + Send),
     watches: BTreeMap<String, Watch>,
+    view: View,
     aborts: Aborts,
     broken: Option<String>,
     /// What somebody who looks on said when panicking; nobody who looks on is told anything after that.
@@ -57,6 +58,7 @@ impl<'a> Recorder<'a> {
             writer,
             on_event,
             watches,
+            view: View::default(),
             aborts,
             broken: None,
             panicked: None,
@@ -66,6 +68,7 @@ impl<'a> Recorder<'a> {
     /// Records an event. A disk that cannot take it, or a panic of somebody who looks on, is remembered and neither returned nor
     /// passed on: by then something may be broken that has to be reverted first.
     pub(super) fn record(&mut self, event: Event) {
+        self.view.see(&event);
         let entry = Entry {
             at: self.clock.now(),
             event,
@@ -98,6 +101,11 @@ impl<'a> Recorder<'a> {
     /// Why what is recorded is worth nothing any more, if that is so.
     pub(super) fn broken(&self) -> Option<&str> {
         self.broken.as_deref().or(self.panicked.as_deref())
+    }
+
+    /// What name servers answer and observers say, as last seen.
+    pub(super) fn view(&self) -> &View {
+        &self.view
     }
 
     /// What a probe has seen.

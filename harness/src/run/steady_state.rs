@@ -58,6 +58,7 @@ impl<'a> SteadyState<'a> {
                 observer,
                 healthy,
                 detail,
+                ..
             } => {
                 self.observed
                     .insert(observer.clone(), (*healthy, detail.clone()));
@@ -151,9 +152,8 @@ impl<'a> SteadyState<'a> {
     }
 
     /// Which tiers did not answer when they were asked directly, in words. Waiting does not make them well.
-    pub(super) fn dead_tiers(&self) -> Option<String> {
-        let dead: Vec<String> = self
-            .checked
+    pub(super) fn dead_tiers(&self) -> Vec<String> {
+        self.checked
             .iter()
             .filter(|checked| checked.good == Some(false))
             .map(|checked| {
@@ -163,8 +163,7 @@ impl<'a> SteadyState<'a> {
                     checked.detail.as_deref().unwrap_or("no reason known")
                 )
             })
-            .collect();
-        (!dead.is_empty()).then(|| dead.join("; "))
+            .collect()
     }
 
     /// What is wrong, all of it; nothing if the steady state is met.

@@ -5,6 +5,7 @@ mod folder;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 pub use folder::{RunFolder, RunId};
@@ -19,9 +20,12 @@ use crate::{
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
-    run::{Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for},
+    run::{Finished, Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for, started},
     source::Variables,
-    timeline::{Entry, Event, file::Reader},
+    timeline::{
+        Entry, Event, Outcome, Phase,
+        file::{Reader, Writer},
+    },
     verdict::Judge,
 };
 
@@ -83,6 +87,12 @@ pub enum SuiteError {
     /// The timeline does not begin as one.
     #[error("`{0}` does not begin with a `run` event, so it is no timeline of a drill")]
     NoRun(PathBuf),
+    /// The drill was stopped before it was begun.
+    #[error("stopped by {0} before it was begun; nothing was injected")]
+    Stopped(String),
+    /// Targets are not verified as restored, and the timeline that would say so cannot be read.
+    #[error("NOT RESTORED: {0}")]
+    NotRestored(String),
     /// The drill ended in a panic, which is a defect of ours.
     #[error(
         "the drill ended in a panic: {0}; whether its targets are restored is not known, see undo.ndjson of the run"
@@ -108,8 +118,8 @@ pub fn command_line() -> Vec<String> {
 /// Runs one drill in a place of its own and judges what was recorded.
 ///
 /// # Errors
-/// If nothing could be recorded, or what was recorded not be read. A drill that could not be carried out is no error: its report
-/// says so.
+/// If nothing could be recorded, or what was recorded not be read. A drill that could not be carried out is no error, nor one that
+/// could not even be begun: its report says so.
 pub async fn conduct(
     assignment: &Assignment,
     stop: Stop,
@@ -128,26 +138,6 @@ pub async fn conduct(
     };
     write(DRILL, &drill.text)?;
     write(ENVIRONMENT, &environment.text)?;
-    let site = Site::open(
-        Arc::clone(environment),
-        plan.speed,
-        seed_for(assignment.seed, &drill.name),
-        &assignment.labs,
-    )
-    .await?;
-    let result = run_in(&plan, &site, assignment, stop, on_event).await;
-    site.close().await;
-    result?;
-    judge(&assignment.folder, drill, environment)
-}
-
-async fn run_in(
-    plan: &Plan,
-    site: &Site,
-    assignment: &Assignment,
-    stop: Stop,
-    on_event: &mut (dyn FnMut(&Entry) + Send),
-) -> Result<(), RunError> {
     let options = Options {
         run_id: assignment.run_id.to_string(),
         folder: assignment.folder.clone(),
@@ -157,8 +147,97 @@ async fn run_in(
         limits: StepLimits::default(),
         terms: assignment.terms.clone(),
     };
-    // What became of it is in the timeline, which is what is judged.
-    run(plan, site, &options, stop, on_event).await.map(drop)
+    let left_broken = match open_and_run(&plan, assignment, &options, stop, on_event).await {
+        Ok(finished) => finished.left_broken,
+        Err(error) => {
+            record_not_begun(&plan, &options, &error, on_event)?;
+            Vec::new()
+        }
+    };
+    let judged = judge(&assignment.folder, drill, environment);
+    if left_broken.is_empty() {
+        return judged;
+    }
+    // The runner knows what it left, also where the disk would not take it.
+    let mut report = judged.map_err(|_| SuiteError::NotRestored(left_broken.join("; ")))?;
+    if report.judgement.restored {
+        report.judgement.restored = false;
+        report.judgement.reasons.extend(left_broken);
+    }
+    Ok(report)
+}
+
+async fn open_and_run(
+    plan: &Plan,
+    assignment: &Assignment,
+    options: &Options,
+    mut stop: Stop,
+    on_event: &mut (dyn FnMut(&Entry) + Send),
+) -> Result<Finished, SuiteError> {
+    let seed = seed_for(assignment.seed, &plan.drill.name);
+    let environment = Arc::clone(&plan.environment);
+    let opening = Site::open(environment, plan.speed, seed, &assignment.labs);
+    let waiting = stop.clone();
+    let site = tokio::select! {
+        biased;
+        signal = stop.wait() => return Err(SuiteError::Stopped(signal)),
+        site = opening => site?,
+    };
+    let result = run(plan, &site, options, waiting, on_event).await;
+    site.close().await;
+    Ok(result?)
+}
+
+/// Records a drill that could not be begun, so that its report says so like any other, unless the runner has done it already.
+fn record_not_begun(
+    plan: &Plan,
+    options: &Options,
+    error: &SuiteError,
+    on_event: &mut (dyn FnMut(&Entry) + Send),
+) -> Result<(), SuiteError> {
+    let path = options.folder.join(EVENTS);
+    if path.exists() {
+        return Ok(());
+    }
+    let mut writer = Writer::create(path)?;
+    let outcome = if let SuiteError::Stopped(signal) = error {
+        Outcome::Interrupted {
+            signal: signal.clone(),
+        }
+    } else {
+        Outcome::CouldNotRun {
+            phase: Phase::SteadyState,
+            reason: chain(error),
+        }
+    };
+    let started = Event::Run(Box::new(started(plan, options)));
+    let ended = Event::Ended {
+        outcome,
+        clock_drift_ms: 0.0,
+    };
+    for event in [started, ended] {
+        let entry = Entry {
+            at: Duration::ZERO,
+            event,
+        };
+        writer.append(&entry)?;
+        on_event(&entry);
+    }
+    Ok(())
+}
+
+/// An error and everything that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// Runs drills, so many at once, each in a place of its own. Yields what came of them in the order of the assignments.
@@ -177,6 +256,7 @@ pub async fn conduct_all(
         let drill = name.clone();
         let task = tasks.spawn(async move {
             let _place = places.acquire().await;
+            // One that was waiting when the wish to stop came is recorded as stopped, and opens nothing.
             conduct(&assignment, stop, &mut |entry| on_event(&drill, entry)).await
         });
         names.push((task.id(), name));

@@ -273,6 +273,7 @@ mod tests {
                     observer: "check".to_owned(),
                     healthy: None,
                     detail: None,
+                    before: None,
                 },
             ),
             note("done"),
@@ -413,6 +414,7 @@ mod tests {
             observer: String::new(),
             healthy: None,
             detail: None,
+            before: None,
         };
         let checked = TierChecked {
             tier: String::new(),

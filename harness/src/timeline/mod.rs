@@ -62,6 +62,13 @@ pub enum Event {
         /// The reading in words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
+        /// When the last reading that said otherwise was begun: the change came after that, and before this event.
+        #[serde(
+            default,
+            with = "seconds::option",
+            skip_serializing_if = "Option::is_none"
+        )]
+        before: Option<Duration>,
     },
     /// Something worth telling that is none of the above.
     Note {

@@ -89,10 +89,12 @@ impl<'a> Judge<'a> {
                 observer,
                 healthy,
                 detail,
+                before,
             } => self.observers.entry(observer.clone()).or_default().take(
                 entry.at,
                 *healthy,
                 detail.as_deref(),
+                *before,
             ),
             Event::Preflight(checked) => self.preflight.push(checked.clone()),
             Event::Note { .. } => {}

@@ -54,6 +54,8 @@ pub(super) struct Observation {
     pub(super) at: Duration,
     pub(super) healthy: Option<bool>,
     pub(super) detail: Option<String>,
+    /// When the last reading that said otherwise was begun.
+    pub(super) before: Option<Duration>,
 }
 
 /// Everything a run's events amount to.
@@ -139,15 +141,23 @@ impl Fault {
 
 impl Observations {
     /// Takes a reading.
-    pub(super) fn take(&mut self, at: Duration, healthy: Option<bool>, detail: Option<&str>) {
+    pub(super) fn take(
+        &mut self,
+        at: Duration,
+        healthy: Option<bool>,
+        detail: Option<&str>,
+        before: Option<Duration>,
+    ) {
         self.0.push(Observation {
             at,
+            before,
             healthy,
             detail: detail.map(str::to_owned),
         });
     }
 
-    /// The first change to bad from a time on: after the last reading that was not bad, which is an interval before the next change.
+    /// The first change to bad from a time on: after the last reading that was not bad was begun, which the next reading tells, and
+    /// in timelines that do not is taken for an interval before it.
     pub(super) fn turned_bad(
         &self,
         after: Duration,
@@ -164,10 +174,10 @@ impl Observations {
                 Some(false) => was_bad = true,
                 Some(true) => {
                     was_bad = false;
-                    known_good = self
-                        .0
-                        .get(index + 1)
-                        .map(|next| next.at.saturating_sub(every).max(reading.at));
+                    known_good = self.0.get(index + 1).map(|next| {
+                        let interval_before = next.at.saturating_sub(every);
+                        next.before.unwrap_or(interval_before.max(reading.at))
+                    });
                 }
                 None => {}
             }

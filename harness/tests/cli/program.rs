@@ -77,6 +77,17 @@ impl Workplace {
         // Short periods make a short steady state; five failures make a check that sees nothing of a blip, on however slow a machine.
         let sound = exchanged(&text, "ttl: 60s", "ttl: 5s");
         let sound = exchanged(&sound, "failure-threshold: 2", "failure-threshold: 5");
+        // No answer is late, on however slow a machine.
+        let sound = exchanged(
+            &sound,
+            "name: read, every: 2s",
+            "name: read, every: 2s, good-within: 2m, timeout: 2m",
+        );
+        let sound = exchanged(
+            &sound,
+            "standby: second, every: 2s",
+            "standby: second, every: 2s, good-within: 2m, timeout: 2m",
+        );
         let sick = exchanged(&sound, "environment: two-machines", "environment: sick");
         let sick = exchanged(
             &sick,

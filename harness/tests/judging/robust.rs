@@ -274,6 +274,7 @@ fn a_load_balancer_without_healthy_targets_that_still_serves_fails_open() {
             observer: observer.to_owned(),
             healthy: Some(healthy),
             detail: None,
+            before: None,
         };
         entry(ms(at), event)
     };
@@ -299,6 +300,7 @@ fn what_was_not_detected_by_the_revert_took_longer_than_that() {
         observer: "health-check".to_owned(),
         healthy: Some(true),
         detail: None,
+        before: None,
     };
     entries.insert(2, entry(ms(1000), event));
     let detected = |within| Expect::Detected {
@@ -580,6 +582,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             observer: observer.to_owned(),
             healthy,
             detail: None,
+            before: None,
         });
     let phases = vec![
         Phase::SteadyState,

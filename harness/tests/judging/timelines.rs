@@ -108,6 +108,7 @@ impl Story {
                 observer: "health-check".to_owned(),
                 healthy: Some(healthy),
                 detail: Some(detail.to_owned()),
+                before: None,
             };
             entry(s(at), event)
         };
