@@ -82,9 +82,9 @@ impl From<&Judgement> for ExitCode {
         match (judgement.interrupted_by.as_deref(), judgement.verdict) {
             (Some("SIGTERM"), _) => Self::Terminated,
             (Some(_), _) => Self::Interrupted,
-            (None, Verdict::Pass) => Self::Passed,
+            (None, Verdict::Pass | Verdict::DryRun) => Self::Passed,
             (None, Verdict::Inconclusive | Verdict::Fail) => Self::Failed,
-            (None, Verdict::Invalid) => Self::CouldNotRun,
+            (None, Verdict::Aborted | Verdict::Invalid) => Self::CouldNotRun,
         }
     }
 }
@@ -139,6 +139,9 @@ mod tests {
             (Verdict::Fail, true, None, ExitCode::Failed),
             (Verdict::Inconclusive, true, None, ExitCode::Failed),
             (Verdict::Invalid, true, None, ExitCode::CouldNotRun),
+            (Verdict::Aborted, true, None, ExitCode::CouldNotRun),
+            (Verdict::Aborted, false, None, ExitCode::NotRestored),
+            (Verdict::DryRun, true, None, ExitCode::Passed),
             (Verdict::Pass, false, None, ExitCode::NotRestored),
             (
                 Verdict::Invalid,

@@ -1,14 +1,21 @@
 //! The plan: everything a drill will do, worked out beforehand. Touches nothing.
 
-use std::{fmt, sync::Arc, time::Duration};
+mod page;
+mod preflight;
+
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    drill::{After, Drill, Hold, duration_words},
-    environment::{Connection, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, real_limit},
-    hostile,
+    drill::{AbortIf, After, Drill, Hold},
+    environment::{
+        Breach, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, Thing, Touched, real_limit,
+    },
     provider::{ProviderError, lab},
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };
+
+pub(crate) use preflight::tier_checks;
+pub use preflight::{How, TierCheck};
 
 /// A stable run needs at least so many good samples in a row (DESIGN.md, "Clocks and the error of sampling").
 pub const STABLE_SAMPLES: u32 = 5;
@@ -32,6 +39,8 @@ pub struct Plan {
     pub faults: Vec<PlannedFault>,
     /// The probes.
     pub probes: Vec<PlannedProbe>,
+    /// The tiers that the drill leans on, and how they are seen to be alive before anything is broken.
+    pub preflight: Vec<TierCheck>,
     /// How long each phase takes at most, in the architecture's time.
     pub limits: Limits,
 }
@@ -92,6 +101,19 @@ pub enum PlanError {
         #[source]
         source: ProviderError,
     },
+    /// A fault would touch what the environment's limits do not allow.
+    #[error("{file}:{line}: fault {number} is outside the limits of the environment")]
+    Limits {
+        /// The drill's file.
+        file: String,
+        /// The line.
+        line: u32,
+        /// The fault's number, from 1.
+        number: usize,
+        /// The limit that it would break.
+        #[source]
+        source: Breach,
+    },
     /// The environment has no probe that looks at the service as users do.
     #[error(
         "{environment}: no probe sends the `read` request on new connections, so nothing would see what users see"
@@ -131,6 +153,22 @@ pub fn plan(
                 number: faults.len() + 1,
                 source,
             })?;
+        let touched = Touched {
+            target: fault.value.target().to_owned(),
+            thing: Thing::Lab(change.resource.clone()),
+        };
+        let broken = faults
+            .iter()
+            .map(|fault: &PlannedFault| fault.facts.target.as_str());
+        environment
+            .limits
+            .permit(&touched, broken)
+            .map_err(|source| PlanError::Limits {
+                file: drill.file.display().to_string(),
+                line: fault.at.line,
+                number: faults.len() + 1,
+                source,
+            })?;
         faults.push(PlannedFault {
             facts: FaultPlanned {
                 kind: fault.value.kind().to_owned(),
@@ -149,12 +187,14 @@ pub fn plan(
         .iter()
         .map(|probe| planned_probe(&probe.value, &environment, speed))
         .collect();
+    let preflight = tier_checks(&drill, &environment);
     Ok(Plan {
         drill,
         environment,
         speed,
         faults,
         probes,
+        preflight,
         limits,
     })
 }
@@ -226,6 +266,29 @@ fn limits(drill: &Drill, environment: &Environment, every: Duration, speed: f64)
     }
 }
 
+/// How long faults may be in place if the drill is carried out to its end. Nothing without a probe that looks as users do.
+pub(crate) fn longest_fault(drill: &Drill, environment: &Environment) -> Option<Duration> {
+    let user = environment.user_probe()?;
+    let limits = limits(drill, environment, user.every, environment.speed);
+    Some(faults_in_place(drill, &limits))
+}
+
+fn faults_in_place(drill: &Drill, limits: &Limits) -> Duration {
+    let later = drill.faults.iter().skip(1);
+    later
+        .map(|step| longest_wait(step.after, limits))
+        .sum::<Duration>()
+        + limits.hold
+}
+
+fn longest_wait(after: After, limits: &Limits) -> Duration {
+    match after {
+        After::Immediately => Duration::ZERO,
+        After::Delay(delay) => delay,
+        After::Recovered => limits.recovered,
+    }
+}
+
 /// The longest period of a check or a cache that the environment names.
 fn longest_period(environment: &Environment) -> Duration {
     let stack = environment.stack.iter();
@@ -243,21 +306,28 @@ fn longest_period(environment: &Environment) -> Duration {
 impl Plan {
     /// The longest the drill takes, in the architecture's time, if the service is steady at once and control planes answer at once.
     pub fn longest(&self) -> Duration {
-        let steps: Duration = self
-            .drill
-            .faults
-            .iter()
-            .map(|step| match step.after {
-                After::Immediately => Duration::ZERO,
-                After::Delay(delay) => delay,
-                After::Recovered => self.limits.recovered,
-            })
-            .sum();
+        let first = self.drill.faults.first().map_or(Duration::ZERO, |step| {
+            longest_wait(step.after, &self.limits)
+        });
         self.limits.steady_state
             + self.limits.phase
-            + steps
-            + self.limits.hold
+            + first
+            + faults_in_place(&self.drill, &self.limits)
             + self.limits.failback
+    }
+
+    /// The longest that faults are in place if nothing ends the drill early, from the first one, in the architecture's time.
+    pub fn faults_in_place(&self) -> Duration {
+        faults_in_place(&self.drill, &self.limits)
+    }
+
+    /// What ends the drill early: what the environment says, then what the drill says.
+    pub fn abort_if(&self) -> impl Iterator<Item = &AbortIf> {
+        let conditions = [&self.environment.abort_if, &self.drill.abort_if];
+        conditions
+            .into_iter()
+            .flatten()
+            .map(|condition| &condition.value)
     }
 
     /// What a duration of the architecture takes on the wall's clock.
@@ -283,117 +353,5 @@ impl Plan {
         self.environment
             .user_probe()
             .map_or("", |probe| &probe.name)
-    }
-}
-
-impl fmt::Display for Plan {
-    /// The plan as a page for the person who has to approve it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (drill, words) = (&self.drill, duration_words);
-        let home = drill.steady_state.served_by.as_ref().or(self
-            .environment
-            .tiers
-            .first()
-            .map(|tier| &tier.name));
-        writeln!(
-            f,
-            "PLAN  {}  in {}\n      {}\n",
-            drill.name,
-            self.environment.name,
-            hostile::harmless(&drill.about)
-        )?;
-        writeln!(f, " steady state")?;
-        let (watched, home) = (
-            words(self.limits.steady_state),
-            home.map_or("anybody", String::as_str),
-        );
-        let more = words(self.limits.phase);
-        writeln!(
-            f,
-            "   good for {watched} and up to {more} more at random, served by {home}; otherwise nothing is injected\n"
-        )?;
-        writeln!(f, " faults, in this order")?;
-        for (number, fault) in self.faults.iter().enumerate() {
-            let when = match drill.faults[fault.step].after {
-                After::Immediately => String::new(),
-                After::Delay(delay) => format!(", {} after the one before", words(delay)),
-                After::Recovered => ", when users have recovered".to_owned(),
-            };
-            writeln!(
-                f,
-                "   {}. {} {}{when}",
-                number + 1,
-                fault.facts.kind,
-                fault.facts.target
-            )?;
-            writeln!(
-                f,
-                "      touches {}: {}",
-                fault.touches, fault.facts.describe
-            )?;
-            writeln!(f, "      revert  {}", fault.revert)?;
-        }
-        match drill.hold {
-            Hold::For(duration) => writeln!(
-                f,
-                "\n hold {}, then revert the last fault first",
-                words(duration)
-            )?,
-            Hold::UntilStable => {
-                let most = words(self.limits.hold);
-                writeln!(
-                    f,
-                    "\n hold until users are served again, at most {most}, then revert the last fault first"
-                )?;
-            }
-        }
-        writeln!(f, "\n probes")?;
-        for PlannedProbe { facts, resolution } in &self.probes {
-            let how = match &facts.kind {
-                ProbeKind::Http {
-                    connection: Connection::New,
-                    ..
-                } => "new connections",
-                ProbeKind::Http {
-                    connection: Connection::KeepAlive,
-                    ..
-                } => "kept connections",
-                ProbeKind::Dns { .. } => "one question each",
-            };
-            let (every, within, resolution) = (
-                words(facts.every),
-                words(facts.good_within),
-                words(*resolution),
-            );
-            writeln!(
-                f,
-                "   {:<12} every {every:<6} {how:<18} good within {within:<6} times to +-{resolution}",
-                facts.name
-            )?;
-        }
-        writeln!(f, "\n expectations")?;
-        for expectation in &drill.expect {
-            writeln!(
-                f,
-                "   line {:<4} {}",
-                expectation.at.line,
-                expectation.value.words()
-            )?;
-        }
-        let longest = self.longest();
-        write!(
-            f,
-            "\n takes at most {} once the service is steady",
-            words(longest)
-        )?;
-        if (self.speed - 1.0).abs() > f64::EPSILON {
-            write!(
-                f,
-                ", which is {:.0} s at speed {}",
-                self.real(longest).as_secs_f64(),
-                self.speed
-            )?;
-        }
-        writeln!(f)
     }
 }

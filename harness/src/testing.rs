@@ -21,7 +21,7 @@ use crate::{
     causes::with_causes,
     exit_code,
     report::{Style, json, junit, terminal},
-    run::Stopper,
+    run::{Stopper, Terms},
     source::{Coloring, process_variable},
     suite::{self, Assignment, RunFolder, RunId, Threads},
 };
@@ -86,6 +86,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 seed,
                 command: suite::command_line(),
                 labs: threads.labs(),
+                terms: Terms::of_process(|name| std::env::var(name).ok()),
             };
             conduct(&threads, &assignment)
         })

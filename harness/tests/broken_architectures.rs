@@ -11,7 +11,7 @@ use blackstart::{
     catalog::{self, Selection},
     exit_code,
     report::{Report, Style, terminal},
-    run::Stopper,
+    run::{Stopper, Terms},
     source::Coloring,
     suite::{self, Assignment, RunId, Threads},
     verdict::CheckStatus,
@@ -275,6 +275,7 @@ impl Case {
             seed: fastrand::u64(..1_000_000),
             command: Vec::new(),
             labs: threads.labs(),
+            terms: Terms::default(),
         };
         let (_stopper, stop) = Stopper::new();
         Ok(threads.block_on(suite::conduct(&assignment, stop, &mut |_| {}))?)

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use blackstart::{
     drill::{Drill, Hold, InconclusivePolicy, Located, SteadyState},
     environment::{
-        Connection, Environment, HeaderMatch, HttpProbe as ProbeSetup, Probe, Recognise, Request,
-        Service, Tier,
+        Connection, Environment, HeaderMatch, HttpProbe as ProbeSetup, Limits, Probe, Recognise,
+        Request, Service, Tier,
     },
     probe::{
         Recognition,
@@ -37,6 +37,7 @@ fn tiers() -> Vec<Tier> {
             header: Some(header),
             ..Recognise::default()
         },
+        preflight: None,
     }]
 }
 
@@ -99,6 +100,7 @@ pub(crate) fn started(probes: usize, every: Duration) -> Event {
         host: "bench".to_owned(),
         seed: 0,
         speed: 1.0,
+        dry_run: false,
         tiers: vec!["bench".to_owned()],
         probes: (0..probes).map(probe).collect(),
         observers: Vec::new(),
@@ -124,6 +126,7 @@ pub(crate) fn drill() -> Drill {
         },
         faults: Vec::new(),
         hold: Hold::UntilStable,
+        abort_if: Vec::new(),
         expect: Vec::new(),
         inconclusive: InconclusivePolicy::Fail,
         file: "bench.yaml".into(),
@@ -158,6 +161,9 @@ pub(crate) fn environment(every: Duration) -> Environment {
         }],
         observers: Vec::new(),
         targets: BTreeMap::new(),
+        limits: Limits::default(),
+        abort_if: Vec::new(),
+        protected: false,
         stack: None,
         file: "bench.yaml".into(),
         text: String::new(),

@@ -3,6 +3,7 @@
 mod answerable;
 mod cadence;
 mod pages;
+mod safety;
 
 use crate::{
     drill::{After, DrillFile, Expect, Hold, Writes, duration_words},
@@ -33,6 +34,7 @@ pub(crate) fn drill(file: &DrillFile, environment: &Environment) -> Problems {
     checker.steady_state();
     checker.faults();
     checker.hold();
+    safety::drill(&checker);
     for expectation in &file.drill.expect {
         let node = file
             .document

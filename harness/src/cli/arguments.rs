@@ -127,6 +127,12 @@ pub(super) struct RunArguments {
     /// Where the folder of the run is made.
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) reports: PathBuf,
+    /// Do all but touch: plan, open, look at every tier, watch the steady state, read what would be restored.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Run in this protected environment. Its name, in full; once for each.
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Vec<String>,
     /// The seed of everything random, to repeat a run.
     #[arg(long)]
     pub(super) seed: Option<u64>,

@@ -1,6 +1,7 @@
 //! The command line: the only module that knows clap, the process's streams and its signals.
 
 mod arguments;
+mod confirm;
 mod files;
 mod lab;
 mod run;

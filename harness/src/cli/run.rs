@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     Terminal,
     arguments::{Format, ReportArguments, RunArguments},
-    files, print,
+    confirm, files, print,
     signals::Signals,
     tell, tell_error, variable,
 };
@@ -24,7 +24,7 @@ use crate::{
     exit_code::ExitCode,
     live::{Display, Live},
     report::{Report, json, junit, terminal as terminal_report},
-    run::Stopper,
+    run::{Stopper, Terms},
     suite::{self, Assignment, RunFolder, RunId, SuiteError, Threads},
     timeline::Entry,
 };
@@ -39,16 +39,22 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 pub(super) fn run(arguments: &RunArguments, terminal: Terminal) -> ExitCode {
     match files::load(&arguments.selection, terminal) {
         Err(code) => code,
-        Ok(catalog) => run_all(arguments, catalog.entries, terminal).unwrap_or_else(|error| {
-            tell(&format!("error: {error}; nothing was injected"));
-            ExitCode::CouldNotRun
-        }),
+        Ok(catalog) => match confirm::terms(arguments, &catalog.entries, terminal) {
+            Err(code) => code,
+            Ok(terms) => {
+                run_all(arguments, catalog.entries, &terms, terminal).unwrap_or_else(|error| {
+                    tell(&format!("error: {error}; nothing was injected"));
+                    ExitCode::CouldNotRun
+                })
+            }
+        },
     }
 }
 
 fn run_all(
     arguments: &RunArguments,
     entries: Vec<crate::catalog::Entry>,
+    terms: &Terms,
     terminal: Terminal,
 ) -> Result<ExitCode, String> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
@@ -72,6 +78,7 @@ fn run_all(
             seed,
             command: suite::command_line(),
             labs: threads.labs(),
+            terms: terms.clone(),
         });
     }
     let folders: Vec<PathBuf> = assignments

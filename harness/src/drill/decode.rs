@@ -5,7 +5,8 @@ use std::time::Duration;
 use blackstart_lab::stack::MOST_REPLICAS;
 
 use super::{
-    After, Drill, Fault, Hold, InconclusivePolicy, Located, SteadyState, Step, expectations,
+    After, Drill, Fault, Hold, InconclusivePolicy, Located, SteadyState, Step, abort_if,
+    expectations,
 };
 use crate::source::{Context, Document, Item, Problem, Problems, unknown_key};
 
@@ -59,6 +60,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Drill> {
         steps.into_iter().collect::<Option<Vec<Step>>>()
     });
     let hold = file.require("hold", hold);
+    let abort_if = file.default("abort-if", Vec::new(), abort_if::decode);
     let expect = file.require("expect", expectations::decode);
     let inconclusive = file.default("inconclusive", InconclusivePolicy::Fail, |item| {
         item.word(&[
@@ -75,6 +77,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Drill> {
         steady_state: steady_state?,
         faults: faults?,
         hold: hold?,
+        abort_if: abort_if?,
         expect: expect?,
         inconclusive: inconclusive?,
         file: document.file.clone(),

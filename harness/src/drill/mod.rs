@@ -16,10 +16,12 @@ use serde::Serialize;
 
 use crate::source::{Document, Position, Problems, Variables};
 
+pub(crate) mod abort_if;
 pub(crate) mod decode;
 pub(crate) mod expectations;
 mod words;
 
+pub use abort_if::AbortIf;
 pub use words::duration_words;
 
 /// Reads a drill file. A drill is there if the problems have no error.
@@ -63,6 +65,8 @@ pub struct Drill {
     pub faults: Vec<Step>,
     /// How long the faults stay.
     pub hold: Hold,
+    /// What ends the drill early, besides what the environment says.
+    pub abort_if: Vec<Located<AbortIf>>,
     /// What must hold, in the order of the file.
     pub expect: Vec<Expectation>,
     /// What an inconclusive expectation counts as.

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
 use blackstart_lab::control::{Resource, ResourceKind};
 
 use super::{
-    Connection, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Observer, Probe, Recognise,
-    Request, Service, Target, Tier, references, stack,
+    Connection, DirectRequest, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Observer,
+    Probe, Recognise, Request, Service, Target, Tier, limits, references, stack,
 };
 use crate::{
-    drill::Located,
+    drill::{Located, abort_if},
     source::{Context, Document, Item, Problem, Problems},
 };
 
@@ -77,6 +77,9 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         observers.list_of(observer)
     });
     let targets = file.default("targets", BTreeMap::new(), targets);
+    let limits = file.default("limits", super::Limits::default(), limits::decode);
+    let abort_if = file.default("abort-if", Vec::new(), abort_if::decode);
+    let protected = file.default("protected", false, protected);
     let stack = file.maybe("stack", stack::decode);
     file.finish();
     Some(Environment {
@@ -88,6 +91,9 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         probes: probes?,
         observers: observers?,
         targets: targets?,
+        limits: limits?,
+        abort_if: abort_if?,
+        protected: protected?,
         stack: stack?,
         file: document.file.clone(),
         text: document.text.to_string(),
@@ -263,12 +269,34 @@ fn tier(item: Item<'_>) -> Option<Tier> {
         }
         Some(recognise)
     });
+    let preflight = mapping.maybe("preflight", direct_request);
     mapping.finish();
     Some(Tier {
         name: name?,
         about: about?,
         recognise: recognise?,
+        preflight: preflight?,
     })
+}
+
+fn direct_request(item: Item<'_>) -> Option<DirectRequest> {
+    let mut mapping = item.mapping()?;
+    let url = mapping.require("url", url);
+    let host_header = mapping.maybe("host-header", host_name);
+    mapping.finish();
+    Some(DirectRequest {
+        url: url?,
+        host_header: host_header?,
+    })
+}
+
+/// Whether an environment is protected must not hang on what happens to be set in somebody's shell.
+fn protected(item: Item<'_>) -> Option<bool> {
+    if item.is_filled() {
+        item.report("whether an environment is protected cannot come from a variable");
+        return None;
+    }
+    item.boolean()
 }
 
 fn header_match(item: Item<'_>) -> Option<HeaderMatch> {

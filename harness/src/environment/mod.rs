@@ -18,17 +18,20 @@ use serde::Serialize;
 
 use crate::{
     check,
-    drill::Located,
+    drill::{AbortIf, Located},
     source::{Document, Problems, Variables},
 };
 
 pub(crate) mod decode;
 mod floor;
+mod limits;
 mod references;
 mod stack;
 
 pub(crate) use decode::{METHODS, RESERVED};
 pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
+pub use limits::{Breach, LabLimits, Limits, Thing, Touched};
+pub(crate) use references::check_abort_if;
 
 /// How many times as fast as the wall's clock a lab may run.
 pub const SPEEDS: RangeInclusive<f64> = 0.01..=1000.0;
@@ -83,6 +86,12 @@ pub struct Environment {
     pub observers: Vec<Observer>,
     /// What faults can be applied to, by name.
     pub targets: BTreeMap<String, Target>,
+    /// What a drill may do here, whatever it says.
+    pub limits: Limits,
+    /// What ends every drill here early.
+    pub abort_if: Vec<Located<AbortIf>>,
+    /// Whether a drill runs here only for somebody who has given the environment's name.
+    pub protected: bool,
     /// What the lab stands in for. Required if a target is bound to the lab.
     pub stack: Option<Stack>,
     /// The file it came from.
@@ -130,6 +139,18 @@ pub struct Tier {
     pub about: String,
     /// How an answer shows that it came from here. All that is given must hold.
     pub recognise: Recognise,
+    /// Where this tier can be asked directly, to know before anything is broken that it is alive. For a tier that no probe watches.
+    pub preflight: Option<DirectRequest>,
+}
+
+/// A request to a tier under a name of its own. It is a GET, and 200 is good.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct DirectRequest {
+    /// The URL, for example `https://page.example.net/`.
+    pub url: String,
+    /// The Host header, for a tier that answers to the service's name only. Default: the host of the URL.
+    pub host_header: Option<String>,
 }
 
 /// How an answer shows which tier it came from.
@@ -343,6 +364,14 @@ impl Environment {
             }
             Probe::Http(_) | Probe::Dns(_) => None,
         })
+    }
+
+    /// A tier with what it is, for a sentence: ``the tier `page` (a static page)``.
+    pub fn tier_in_words(&self, name: &str) -> String {
+        match self.tiers.iter().find(|tier| tier.name == name) {
+            Some(tier) if !tier.about.is_empty() => format!("the tier `{name}` ({})", tier.about),
+            Some(_) | None => format!("the tier `{name}`"),
+        }
     }
 
     /// Finds a probe by name.

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use blackstart_lab::control::ResourceKind;
 
 use super::{DnsView, Environment, Probe, Target, stack};
-use crate::source::{
-    Context, Document, Node, Problem,
-    Step::{Index, Key},
-    report_duplicates,
+use crate::{
+    drill::{AbortIf, Located, duration_words},
+    source::{
+        Context, Document, Node, Problem,
+        Step::{Index, Key},
+        report_duplicates,
+    },
 };
 
 pub(super) fn check(context: &Context<'_>, document: &Document, environment: &Environment) {
@@ -17,6 +20,9 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
     check_tiers(context, document, environment);
     check_observers(context, document, environment);
     check_targets(context, document, environment);
+    check_limits(context, document, environment);
+    let at = document.follow(&[Key("abort-if")]);
+    check_abort_if(context, at, &environment.abort_if, environment);
     if let Some(stack) = &environment.stack {
         let node = document.follow(&[Key("stack")]);
         stack::check(context, node, stack);
@@ -270,6 +276,76 @@ fn check_targets(context: &Context<'_>, document: &Document, environment: &Envir
         };
         if !known.contains(&resource.name.as_str()) {
             context.report_unknown(node, resource.kind.as_str(), known.iter().copied());
+        }
+    }
+}
+
+fn check_limits(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let targets = environment.limits.targets.iter().flatten();
+    for (index, target) in targets.enumerate() {
+        if !environment.targets.contains_key(target) {
+            let node = document.follow(&[Key("limits"), Key("targets"), Index(index)]);
+            let known = environment.targets.keys().map(String::as_str);
+            context.report_unknown(node, "target", known);
+        }
+    }
+}
+
+/// A share of fewer samples than this says nothing.
+const FEWEST: u32 = 5;
+
+/// The probes and observers that conditions name, in whichever file they stand.
+pub(crate) fn check_abort_if(
+    context: &Context<'_>,
+    list: &Node,
+    conditions: &[Located<AbortIf>],
+    environment: &Environment,
+) {
+    for (index, condition) in conditions.iter().enumerate() {
+        let node = list.follow(&[Index(index), Key(condition.value.kind())]);
+        match &condition.value {
+            AbortIf::OutageLongerThan(_) => {}
+            AbortIf::ErrorsAbove { probe, over, .. } => match environment.probe(probe) {
+                None => {
+                    let known = environment.probes.iter().map(|probe| probe.value.name());
+                    context.report_unknown(node.follow(&[Key("probe")]), "probe", known);
+                }
+                Some(probe) if probe.every().saturating_mul(FEWEST) > *over => {
+                    let message = format!(
+                        "`{}` looks every {}, so this is a share of fewer than {FEWEST} samples",
+                        probe.name(),
+                        duration_words(probe.every())
+                    );
+                    let hint = format!(
+                        "at least {}",
+                        duration_words(probe.every().saturating_mul(FEWEST))
+                    );
+                    let place = node.follow(&[Key("over")]).place;
+                    context.push(Problem::error(context.file(), place, message).with_hint(hint));
+                }
+                Some(_) => {}
+            },
+            AbortIf::ObserverBad(observer) => {
+                let known = environment
+                    .observers
+                    .iter()
+                    .map(|known| known.name.as_str());
+                if !known.clone().any(|known| known == observer) {
+                    context.report_unknown(node, "observer", known);
+                }
+            }
+            AbortIf::StandbyNotHealthy(probe) => {
+                let standbys = environment
+                    .probes
+                    .iter()
+                    .filter_map(|probe| match &probe.value {
+                        Probe::Http(probe) => probe.standby.as_ref().map(|_| probe.name.as_str()),
+                        Probe::Dns(_) => None,
+                    });
+                if !standbys.clone().any(|known| known == probe) {
+                    context.report_unknown(node, "probe of a standby", standbys);
+                }
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ pub struct Watch {
     speed: f64,
     /// A real millisecond: below that, times are not told apart.
     slack: Duration,
+    standby: Option<String>,
     follows_ttl: bool,
     order: Sequence,
     healthy: Healthy,
@@ -90,6 +91,10 @@ impl Watch {
             speed,
             slack: Duration::try_from_secs_f64(millisecond.as_secs_f64() * speed)
                 .unwrap_or(millisecond),
+            standby: match &probe.kind {
+                ProbeKind::Http { standby, .. } => standby.clone(),
+                ProbeKind::Dns { .. } => None,
+            },
             follows_ttl,
             order: Sequence::new(probe),
             healthy: Healthy::default(),
@@ -185,6 +190,11 @@ impl Watch {
             State::Tier(tier) => Some(tier),
             State::Other(_) | State::Down => None,
         }
+    }
+
+    /// The standby that the probe watches, if it watches one.
+    pub fn standby(&self) -> Option<&str> {
+        self.standby.as_deref()
     }
 
     pub(crate) fn stretches(&self) -> &[Stretch] {

@@ -7,9 +7,13 @@ use crate::{
     source::{Coloring, Document},
 };
 
-/// Topics that are neither faults nor expectations: exit codes, findings and traps.
-const OTHERS: [&str; 21] = [
+/// Topics that are neither faults nor expectations: exit codes, findings, traps, and what bounds a drill.
+const OTHERS: [&str; 30] = [
+    "abort-if",
+    "aborted",
+    "clock-jump",
     "disabled-is-healthy",
+    "dry-run",
     "exit-0",
     "exit-1",
     "exit-130",
@@ -22,7 +26,12 @@ const OTHERS: [&str; 21] = [
     "health-check-blind",
     "inconclusive",
     "keep-alive-stragglers",
+    "kill-switch",
+    "limits",
+    "max-fault",
+    "preflight",
     "prober-late",
+    "protected",
     "rto-cache-wait",
     "speed",
     "standby-dead",

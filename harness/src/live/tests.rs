@@ -9,7 +9,7 @@ use crate::{
     report::hostile::is_invisible,
     timeline::{
         ErrorClass, Event, FaultPlanned, FaultStep, Outcome, Phase, PhaseTimes, ProbeKind,
-        ProbeStarted, RunStarted, Sample, SampleVerdict, VoidReason,
+        ProbeStarted, RunStarted, Sample, SampleVerdict, TierChecked, VoidReason,
     },
 };
 
@@ -58,6 +58,7 @@ fn run(drill: &str) -> Entry {
         host: "runner-1".to_owned(),
         seed: 7,
         speed: 30.0,
+        dry_run: false,
         tiers: vec!["primary".to_owned(), "vm".to_owned()],
         probes: vec![
             probe("keep-alive", http(Connection::KeepAlive)),
@@ -504,6 +505,24 @@ fn hostile_text_cannot_do_anything_in_a_log_or_on_the_screen() {
             fault(4.0, FaultStep::InjectFailed, Some(text)),
             at(5.0, Event::Note { text: word() }),
             at(6.0, Event::Interrupted { signal: word() }),
+            fault(6.0, FaultStep::Rehearsed, Some(text)),
+            at(
+                6.0,
+                Event::Preflight(TierChecked {
+                    tier: word(),
+                    probe: Some(word()),
+                    asked: word(),
+                    good: Some(false),
+                    detail: Some(word()),
+                }),
+            ),
+            at(
+                6.0,
+                Event::Aborted {
+                    condition: word(),
+                    reason: word(),
+                },
+            ),
             at(
                 7.0,
                 Event::Observed {

@@ -13,7 +13,9 @@ use crate::{
         strips::{Cell, Tiers},
         style::Tone,
     },
-    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted, Sample, SampleVerdict},
+    timeline::{
+        Entry, Event, FaultStep, Outcome, Phase, RunStarted, Sample, SampleVerdict, TierChecked,
+    },
     verdict::word,
 };
 
@@ -119,6 +121,12 @@ impl Watch {
                     in_brackets(detail.as_deref())
                 );
                 vec![self.tell("DETECT", text)]
+            }
+            Event::Preflight(checked) => vec![self.preflight(checked)],
+            Event::Aborted { condition, reason } => {
+                let (condition, reason) = (harmless(condition), harmless(reason));
+                let text = format!("{condition}: {reason}; everything is being reverted");
+                vec![self.trouble("ABORT", text)]
             }
             Event::Note { text } => vec![self.tell("NOTE", harmless(text).into_owned())],
             Event::Interrupted { signal } => {
@@ -437,6 +445,9 @@ impl Watch {
         };
         match step {
             FaultStep::Captured => None,
+            FaultStep::Rehearsed => {
+                Some(self.tell("DRY RUN", format!("would {fault}; to restore it:{detail}")))
+            }
             FaultStep::Issued => {
                 self.issued.push((id, self.now));
                 self.fault.get_or_insert(self.now);
@@ -472,6 +483,19 @@ impl Watch {
         }
     }
 
+    fn preflight(&self, checked: &TierChecked) -> Line {
+        let detail = in_brackets(checked.detail.as_deref());
+        let text = |state: &str| {
+            let (tier, asked) = (harmless(&checked.tier), harmless(&checked.asked));
+            format!("{tier}: {state}, {asked}{detail}")
+        };
+        match checked.good {
+            Some(true) => self.tell("TIER", text("alive")),
+            Some(false) => self.trouble("TIER", text("DEAD")),
+            None => self.tell("TIER", text("not known")),
+        }
+    }
+
     fn outcome(&self, outcome: &Outcome) -> Line {
         match outcome {
             Outcome::Completed => self.tell("END", "completed".to_owned()),
@@ -482,6 +506,9 @@ impl Watch {
                     harmless(reason)
                 );
                 self.trouble("END", text)
+            }
+            Outcome::Aborted { condition, .. } => {
+                self.trouble("END", format!("aborted: {}", harmless(condition)))
             }
             Outcome::Interrupted { signal } => {
                 self.trouble("END", format!("stopped by {}", harmless(signal)))

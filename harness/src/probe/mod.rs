@@ -203,6 +203,7 @@ mod tests {
             name: name.to_owned(),
             about: String::new(),
             recognise,
+            preflight: None,
         }
     }
 

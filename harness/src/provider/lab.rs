@@ -11,7 +11,7 @@ use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings, State
 use super::{Fault, Found, Health, Provider, ProviderError, Undo};
 use crate::{
     drill,
-    environment::{Environment, Target},
+    environment::{Environment, Target, Thing, Touched},
     probe::BoxFuture,
 };
 
@@ -260,6 +260,13 @@ impl Fault for LabFault {
             settings: self.settings.clone(),
         }
         .describe()
+    }
+
+    fn touches(&self) -> Touched {
+        Touched {
+            target: self.target.clone(),
+            thing: Thing::Lab(self.resource.clone()),
+        }
     }
 
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>> {

@@ -10,7 +10,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{drill, environment::Environment, probe::BoxFuture};
+use crate::{
+    drill,
+    environment::{Environment, Touched},
+    probe::BoxFuture,
+};
 
 /// What restores a target, as it is written to disk before anything is touched. Holds no secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,8 @@ pub struct Undo {
 pub trait Fault: fmt::Debug + Send + Sync {
     /// What this will do, in words a person can approve beforehand.
     fn describe(&self) -> String;
+    /// What this touches, in the terms that limits name.
+    fn touches(&self) -> Touched;
     /// Reads the state that [`Fault::revert`] will restore. Changes nothing.
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>>;
     /// Breaks the target. May fail half-way; a revert must still work.

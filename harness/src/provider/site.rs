@@ -1,5 +1,7 @@
 //! The place where a drill runs: its bindings opened, and what probes need to look at it.
 
+mod direct;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -92,6 +94,14 @@ pub enum SiteError {
     Probe {
         /// The probe's name.
         probe: String,
+        /// Why.
+        reason: String,
+    },
+    /// A tier cannot be asked directly.
+    #[error("the tier `{tier}` cannot be asked directly: {reason}")]
+    Preflight {
+        /// The tier's name.
+        tier: String,
         /// Why.
         reason: String,
     },
@@ -300,21 +310,8 @@ impl Site {
         let logical_port = url
             .port_or_known_default()
             .ok_or_else(|| wrong("the URL has no port".into()))?;
-        let port = match &self.lab {
-            Some(lab) => lab.port(logical_port).ok_or_else(|| {
-                wrong(format!(
-                    "nothing in the stack listens on port {logical_port}"
-                ))
-            })?,
-            None => logical_port,
-        };
-        let resolution = match host.parse::<IpAddr>() {
-            Ok(address) => Resolution::Address(address),
-            Err(_) => Resolution::Ask(
-                self.server("resolver").map_err(wrong)?,
-                fully_qualified(host).map_err(wrong)?,
-            ),
-        };
+        let port = self.real_port(logical_port).map_err(wrong)?;
+        let resolution = self.resolution(host).map_err(wrong)?;
         let tls = if url.scheme() == "https" {
             Some((self.tls()?, server_name(host).map_err(wrong)?))
         } else {
@@ -336,6 +333,24 @@ impl Site {
             headers,
             texts,
             kept: Kept::default(),
+        })
+    }
+
+    /// The port to connect to: a lab has ports of its own.
+    fn real_port(&self, logical: u16) -> Result<u16, String> {
+        match &self.lab {
+            Some(lab) => lab
+                .port(logical)
+                .ok_or_else(|| format!("nothing in the stack listens on port {logical}")),
+            None => Ok(logical),
+        }
+    }
+
+    /// How a host is found: it is an address, or the environment's resolver knows it.
+    fn resolution(&self, host: &str) -> Result<Resolution, String> {
+        Ok(match host.parse::<IpAddr>() {
+            Ok(address) => Resolution::Address(address),
+            Err(_) => Resolution::Ask(self.server("resolver")?, fully_qualified(host)?),
         })
     }
 

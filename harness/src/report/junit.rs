@@ -127,9 +127,11 @@ fn trouble(judgement: &Judgement) -> Option<(&'static str, &'static str)> {
         Verdict::Invalid if judgement.interrupted_by.is_some() => {
             Some(("drill.interrupted", "harness.interrupted"))
         }
+        Verdict::Aborted => Some(("drill.abort", "harness.abort")),
         Verdict::Invalid if failed => Some(("drill.inject", "harness.inject")),
         Verdict::Invalid if injected => Some(("drill.measure", "harness.measure")),
         Verdict::Invalid => Some(("drill.preflight", "harness.preflight")),
+        Verdict::DryRun => None,
         Verdict::Pass | Verdict::Inconclusive | Verdict::Fail => judgement
             .interrupted_by
             .is_some()

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Report, RunFacts, Tool};
 use crate::{
-    timeline::Phase,
+    timeline::{Phase, TierChecked},
     verdict::{
-        Bounds, Check, CheckStatus, Durations, FaultReport, Finding, Judgement, Lane, Moments,
-        Part, PhaseSpan, Seen, Spell, Verdict,
+        Aborted, Bounds, Check, CheckStatus, Durations, FaultReport, Finding, Judgement, Lane,
+        Moments, Part, PhaseSpan, Seen, Spell, Verdict,
     },
 };
 
@@ -82,6 +82,7 @@ fn fault(target: &str, issued: f64, restored: Option<f64>) -> FaultReport {
         acknowledged_s: Some(issued + 0.2),
         verified_s: Some(issued + 0.4),
         restored_s: restored,
+        rehearsed: None,
         trouble: None,
     }
 }
@@ -201,6 +202,9 @@ pub(crate) fn passing_failover() -> Report {
             reasons: Vec::new(),
             restored: true,
             interrupted_by: None,
+            aborted: None,
+            dry_run: false,
+            preflight: Vec::new(),
             checks,
             moments: Moments {
                 fault: Some(bounds(12.0, 12.6)),
@@ -468,6 +472,19 @@ pub(crate) fn hostile(text: &str) -> Report {
     let judgement = &mut report.judgement;
     judgement.reasons = vec![text(), text()];
     judgement.interrupted_by = Some(text());
+    judgement.aborted = Some(Aborted {
+        condition: text(),
+        reason: text(),
+    });
+    judgement.preflight = [Some(true), Some(false), None]
+        .map(|good| TierChecked {
+            tier: text(),
+            probe: Some(text()),
+            asked: text(),
+            good,
+            detail: Some(text()),
+        })
+        .to_vec();
     judgement.path = vec![text(), text()];
     judgement.whole_path = vec![text()];
     for check in &mut judgement.checks {
@@ -481,7 +498,7 @@ pub(crate) fn hostile(text: &str) -> Report {
     }
     for fault in &mut judgement.faults {
         (fault.kind, fault.target, fault.describe) = (text(), text(), text());
-        fault.trouble = Some(text());
+        (fault.rehearsed, fault.trouble) = (Some(text()), Some(text()));
     }
     for lane in &mut judgement.lanes {
         (lane.probe, lane.label) = (text(), text());

@@ -168,13 +168,15 @@ fn failures(reports: &[Report], style: &Style) -> Vec<String> {
                 push(word, tone, &text);
             }
         }
-        if judgement.verdict == Verdict::Invalid {
+        if let (word, Verdict::Invalid | Verdict::Aborted) =
+            (verdict(judgement).0, judgement.verdict)
+        {
             let reason = judgement
                 .reasons
                 .first()
                 .map_or("nothing was judged", String::as_str);
             push(
-                "INVALID",
+                word,
                 Tone::Warning,
                 &format!("{name}  {}", harmless(reason)),
             );
@@ -205,6 +207,8 @@ fn drills(reports: &[Report]) -> String {
             (of(Verdict::Pass), "passed"),
             (of(Verdict::Fail), "failed"),
             (of(Verdict::Inconclusive), "inconclusive"),
+            (of(Verdict::DryRun), "only rehearsed"),
+            (of(Verdict::Aborted), "aborted"),
             (of(Verdict::Invalid), "invalid"),
             (not_restored, "not restored"),
         ],

@@ -50,6 +50,8 @@ fn drill(report: &Report, style: &Style) -> Vec<String> {
     let judgement = &report.judgement;
     let mut lines = heading(report, style);
     for section in [
+        preflight(judgement, style),
+        rehearsed(judgement, style),
         strips(report, style),
         phases(judgement, style),
         expectations(report, style),
@@ -117,8 +119,83 @@ pub(super) fn verdict(judgement: &Judgement) -> (&'static str, Tone) {
         (true, Verdict::Pass) => ("PASS", Tone::Good),
         (true, Verdict::Inconclusive) => ("INCONCLUSIVE", Tone::Warning),
         (true, Verdict::Fail) => ("FAIL", Tone::Bad),
+        (true, Verdict::DryRun) => ("DRY RUN", Tone::Good),
+        (true, Verdict::Aborted) => ("ABORTED", Tone::Warning),
         (true, Verdict::Invalid) => ("INVALID", Tone::Warning),
     }
+}
+
+/// The tiers that the drill leans on, as they were before anything was broken.
+fn preflight(judgement: &Judgement, style: &Style) -> Vec<String> {
+    let rows: Vec<[String; 4]> = judgement
+        .preflight
+        .iter()
+        .map(|checked| {
+            let state = match checked.good {
+                Some(true) => "alive",
+                Some(false) => "DEAD",
+                None => "not known",
+            };
+            [
+                harmless(&checked.tier).into_owned(),
+                state.to_owned(),
+                harmless(&checked.asked).into_owned(),
+                harmless(checked.detail.as_deref().unwrap_or_default()).into_owned(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let header = ["preflight", "state", "asked", "answer"].map(str::to_owned);
+    let columns = |column: usize| {
+        let all = rows.iter().chain([&header]);
+        all.map(|row| width(&row[column]))
+            .max()
+            .unwrap_or(0)
+            .min(48)
+    };
+    let (tier, state, asked) = (columns(0), columns(1), columns(2));
+    let line = |row: &[String; 4]| {
+        let text = format!(
+            " {}  {}  {}  {}",
+            pad(&cut(&row[0], tier, style), tier),
+            pad(&row[1], state),
+            pad(&cut(&row[2], asked, style), asked),
+            row[3]
+        );
+        cut(text.trim_end(), style.columns(), style)
+    };
+    let mut lines = vec![style.paint(Tone::Faint, &line(&header))];
+    for (row, checked) in rows.iter().zip(&judgement.preflight) {
+        let tone = match checked.good {
+            Some(true) => Tone::Plain,
+            Some(false) => Tone::Bad,
+            None => Tone::Warning,
+        };
+        lines.push(style.paint(tone, &line(row)));
+    }
+    lines
+}
+
+/// What a dry run would have done.
+fn rehearsed(judgement: &Judgement, style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for fault in &judgement.faults {
+        if let Some(restore) = &fault.rehearsed {
+            let texts = [
+                format!("would {}", harmless(&fault.describe)),
+                format!("and to restore it {}", harmless(restore)),
+            ];
+            lines.extend(labelled(
+                &harmless(&fault.target),
+                &texts,
+                Tone::Plain,
+                style,
+            ));
+        }
+    }
+    lines
 }
 
 /// The table of phases: what was measured, how well, and when it was over.
@@ -278,7 +355,12 @@ fn measured(report: &Report, style: &Style) -> Vec<String> {
     let mut lines = labelled("measured", &texts, Tone::Plain, style);
     lines.extend(restored(report, style));
     let code = ExitCode::from(judgement);
-    let text = format!("{}: {}", code.code(), code.reason());
+    let reason = if judgement.verdict == Verdict::DryRun && code == ExitCode::Passed {
+        "nothing stands in the way of the drill"
+    } else {
+        code.reason()
+    };
+    let text = format!("{}: {reason}", code.code());
     lines.extend(labelled("exit", &[text], Tone::Plain, style));
     lines
 }

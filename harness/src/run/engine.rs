@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog,
+    abort::{Aborted, Aborts, Alarm},
     home::{Return, View},
     observers::observe,
+    preflight::direct_looks,
     recorder::Recorder,
     steady_state::SteadyState,
     step::caught,
@@ -45,6 +47,7 @@ pub async fn run(
     stop: Stop,
     on_event: &mut (dyn FnMut(&crate::timeline::Entry) + Send),
 ) -> Result<Finished, RunError> {
+    options.terms.permit(&plan.environment)?;
     let faults = plan
         .drill
         .faults
@@ -60,17 +63,20 @@ pub async fn run(
     let mut random = fastrand::Rng::with_seed(super::seed_for(options.seed, &plan.drill.name));
     let phase = plan.limits.phase.mul_f64(random.f64());
     let clock = Clock::start(plan.speed);
+    let (aborts, alarm) = Aborts::new(plan, &options.terms, clock);
     let mut engine = Engine {
         plan,
         clock,
         phase,
-        recorder: Recorder::new(plan, clock, writer, on_event),
+        recorder: Recorder::new(plan, clock, writer, aborts, on_event),
         before: View::default(),
         undo_log,
         faults,
         undos: Vec::new(),
         limits: options.limits,
         stop,
+        alarm,
+        dry_run: options.terms.dry_run,
         wall_started: jiff::Timestamp::now(),
     };
     engine
@@ -137,6 +143,9 @@ fn start_looking(
             cancel.clone(),
         ));
     }
+    for look in direct_looks(plan, site)? {
+        tasks.spawn(look.ask(sender.clone()));
+    }
     for observer in &plan.environment.observers {
         tasks.spawn(observe(
             Arc::clone(site.provider()),
@@ -164,6 +173,7 @@ pub fn started(plan: &Plan, options: &Options) -> RunStarted {
         host: host_name(),
         seed: options.seed,
         speed: plan.speed,
+        dry_run: options.terms.dry_run,
         tiers: plan
             .environment
             .tiers
@@ -216,12 +226,15 @@ pub(super) struct Engine<'a> {
     pub(super) undos: Vec<(usize, Undo)>,
     pub(super) limits: StepLimits,
     pub(super) stop: Stop,
+    alarm: Alarm,
+    dry_run: bool,
     pub(super) wall_started: jiff::Timestamp,
 }
 
 /// Why a run does not go on as planned.
 pub(super) enum Halt {
     Stopped(String),
+    Aborted(Aborted),
     Trouble(String),
 }
 
@@ -235,19 +248,27 @@ pub(super) enum Waited {
 impl Engine<'_> {
     async fn go(mut self, mut looking: Looking, mut tasks: JoinSet<()>) -> Finished {
         let mut phase = Phase::SteadyState;
-        let mut halt = or_panic(self.break_and_watch(&mut looking, &mut phase))
-            .await
-            .err();
+        let alarm = self.alarm.clone();
+        let mut halt = tokio::select! {
+            biased;
+            aborted = alarm.rings() => Some(Halt::Aborted(aborted)),
+            done = or_panic(self.break_and_watch(&mut looking, &mut phase)) => done.err(),
+        };
         self.tell_if_stopped(halt.as_ref());
         let left_broken = if self.undos.is_empty() {
             Vec::new()
         } else {
             self.revert(&mut looking).await
         };
-        if halt.is_none() {
+        if halt.is_none() && !self.dry_run {
             phase = Phase::Failback;
             self.enter(phase);
-            halt = or_panic(self.wait_for_failback(&mut looking)).await.err();
+            let alarm = self.alarm.clone();
+            halt = tokio::select! {
+                biased;
+                aborted = alarm.switched_on() => Some(Halt::Aborted(aborted)),
+                done = or_panic(self.wait_for_failback(&mut looking)) => done.err(),
+            };
             self.tell_if_stopped(halt.as_ref());
         }
         looking.cancel.cancel();
@@ -257,6 +278,9 @@ impl Engine<'_> {
         let mut outcome = match halt {
             None => Outcome::Completed,
             Some(Halt::Stopped(signal)) => Outcome::Interrupted { signal },
+            Some(Halt::Aborted(Aborted { condition, reason })) => {
+                Outcome::Aborted { condition, reason }
+            }
             Some(Halt::Trouble(reason)) => Outcome::CouldNotRun { phase, reason },
         };
         while let Some(joined) = tasks.join_next().await {
@@ -291,7 +315,10 @@ impl Engine<'_> {
         phase: &mut Phase,
     ) -> Result<(), Halt> {
         self.enter(Phase::SteadyState);
-        self.watch_steady_state(looking).await?;
+        self.preflight(looking).await?;
+        if self.dry_run {
+            return self.rehearse(looking).await;
+        }
         self.before = self.recorder.view().clone();
         *phase = Phase::Inject;
         self.enter(Phase::Inject);
@@ -337,10 +364,17 @@ impl Engine<'_> {
     }
 
     fn tell_if_stopped(&mut self, halt: Option<&Halt>) {
-        if let Some(Halt::Stopped(signal)) = halt {
-            self.recorder.record(Event::Interrupted {
+        match halt {
+            Some(Halt::Stopped(signal)) => self.recorder.record(Event::Interrupted {
                 signal: signal.clone(),
-            });
+            }),
+            Some(Halt::Aborted(Aborted { condition, reason })) => {
+                self.recorder.record(Event::Aborted {
+                    condition: condition.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            Some(Halt::Trouble(_)) | None => {}
         }
     }
 
@@ -393,12 +427,19 @@ impl Engine<'_> {
 
     /// Watches until the service has been good for a whole window. A service that fails begins the window anew, and one that is
     /// good in none of three is not steady: a drill on a sick system proves nothing.
-    async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
+    pub(super) async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
         let mut steady = SteadyState::new(self.plan);
         for window in 1..=STEADY_WINDOWS {
             steady.begin_anew();
             self.watch_window(looking, &mut steady).await?;
-            let problems = steady.problems().join("; ");
+            let (dead, problems) = (steady.dead_tiers(), steady.problems());
+            if !dead.is_empty() {
+                let words = [dead, problems].concat().join("; ");
+                return Err(Halt::Trouble(format!(
+                    "steady state not met: {words}; nothing was injected"
+                )));
+            }
+            let problems = problems.join("; ");
             if problems.is_empty() {
                 return Ok(());
             }

@@ -62,6 +62,12 @@ impl Engine<'_> {
         ids: std::ops::Range<usize>,
     ) -> Result<(), Halt> {
         for id in ids.clone() {
+            let broken: Vec<String> = self
+                .undos
+                .iter()
+                .map(|(_, undo)| undo.target.clone())
+                .collect();
+            self.within_limits(id, &broken)?;
             let capturing = attempt(self.limits.capture, async {
                 self.faults[id].capture().await
             });

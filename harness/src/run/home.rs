@@ -31,9 +31,11 @@ impl View {
             Event::Sample(_)
             | Event::Run(_)
             | Event::Phase { .. }
+            | Event::Preflight(_)
             | Event::Fault { .. }
             | Event::Note { .. }
             | Event::Interrupted { .. }
+            | Event::Aborted { .. }
             | Event::Ended { .. } => {}
         }
     }

@@ -3,15 +3,19 @@
 //! [`run`] goes through the phases in order: steady state, inject, hold, revert, failback. It returns what became of the run,
 //! never an error, once the first event is on disk.
 
+mod abort;
 mod clock;
+mod dry_run;
 mod engine;
 mod faults;
 mod home;
 mod observers;
+mod preflight;
 mod recorder;
 mod steady_state;
 mod step;
 mod stop;
+mod terms;
 mod undo_log;
 
 use std::{io, path::PathBuf, time::Duration};
@@ -19,6 +23,7 @@ use std::{io, path::PathBuf, time::Duration};
 pub use clock::Clock;
 pub use engine::{run, started};
 pub use stop::{Stop, Stopper};
+pub use terms::{KILL_SWITCH, Refusal, Terms};
 pub use undo_log::{UndoLog, UndoRecord, UndoStep};
 
 use crate::timeline::Outcome;
@@ -38,6 +43,8 @@ pub struct Options {
     pub started_at: String,
     /// How long the steps of a fault may take.
     pub limits: StepLimits,
+    /// What somebody has allowed.
+    pub terms: Terms,
 }
 
 /// How long the steps of a fault may take, in real time: a control plane is as slow in a lab that runs fast.
@@ -82,6 +89,9 @@ pub struct Finished {
 /// A run could not be begun. Nothing was touched.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The drill must not be begun.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A file of the run could not be written.
     #[error("could not write `{path}`; nothing was injected")]
     Write {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, home::View, step};
+use super::{Clock, abort::Aborts, home::View, step};
 use crate::{
     episode::Watch,
     plan::Plan,
@@ -20,6 +20,7 @@ pub(super) struct Recorder<'a> {
     on_event: &'a mut (dyn FnMut(&Entry) + Send),
     watches: BTreeMap<String, Watch>,
     view: View,
+    aborts: Aborts,
     broken: Option<String>,
     /// What somebody who looks on said when panicking; nobody who looks on is told anything after that.
     panicked: Option<String>,
@@ -38,6 +39,7 @@ impl<'a> Recorder<'a> {
         plan: &Plan,
         clock: Clock,
         writer: Writer,
+        aborts: Aborts,
         on_event: &'a mut (dyn FnMut(&Entry) + Send),
     ) -> Self {
         let watches = plan
@@ -57,6 +59,7 @@ impl<'a> Recorder<'a> {
             on_event,
             watches,
             view: View::default(),
+            aborts,
             broken: None,
             panicked: None,
         }
@@ -91,6 +94,7 @@ impl<'a> Recorder<'a> {
         {
             watch.push(sample);
         }
+        self.aborts.see(entry, &self.watches);
         (self.on_event)(entry);
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    plan::{Plan, STEADY_SAMPLES},
-    timeline::{Event, ProbeKind, Sample, SampleVerdict},
+    plan::{How, Plan, STEADY_SAMPLES},
+    timeline::{Event, ProbeKind, Sample, SampleVerdict, TierChecked},
     verdict::word,
 };
 
@@ -15,6 +15,8 @@ pub(super) struct SteadyState<'a> {
     served_by: String,
     seen: BTreeMap<String, Seen>,
     observed: BTreeMap<String, (Option<bool>, Option<String>)>,
+    /// The tiers that were asked directly.
+    checked: Vec<TierChecked>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +41,7 @@ impl<'a> SteadyState<'a> {
             served_by,
             seen: BTreeMap::new(),
             observed: BTreeMap::new(),
+            checked: Vec::new(),
         }
     }
 
@@ -50,6 +53,7 @@ impl<'a> SteadyState<'a> {
     pub(super) fn see(&mut self, event: &Event) {
         match event {
             Event::Sample(sample) => self.see_sample(sample),
+            Event::Preflight(checked) => self.checked.push(checked.clone()),
             Event::Observed {
                 observer,
                 healthy,
@@ -64,6 +68,7 @@ impl<'a> SteadyState<'a> {
             | Event::Fault { .. }
             | Event::Note { .. }
             | Event::Interrupted { .. }
+            | Event::Aborted { .. }
             | Event::Ended { .. } => {}
         }
     }
@@ -128,7 +133,37 @@ impl<'a> SteadyState<'a> {
             .observers
             .iter()
             .all(|observer| self.observed.contains_key(&observer.name));
-        user.is_some_and(|seen| seen.good + seen.bad >= STEADY_SAMPLES) && everyone && observers
+        user.is_some_and(|seen| seen.good + seen.bad >= STEADY_SAMPLES)
+            && everyone
+            && observers
+            && self.unasked().is_empty()
+    }
+
+    /// The tiers that are to be asked directly and have not been.
+    fn unasked(&self) -> Vec<&str> {
+        let checks = self.plan.preflight.iter();
+        checks
+            .filter(|check| match check.how {
+                How::Direct(_) => !self.checked.iter().any(|known| known.tier == check.tier),
+                How::Probe(_) | How::Nothing => false,
+            })
+            .map(|check| check.tier.as_str())
+            .collect()
+    }
+
+    /// Which tiers did not answer when they were asked directly, in words. Waiting does not make them well.
+    pub(super) fn dead_tiers(&self) -> Vec<String> {
+        self.checked
+            .iter()
+            .filter(|checked| checked.good == Some(false))
+            .map(|checked| {
+                format!(
+                    "{} has been dead before anything was broken: {}",
+                    self.plan.environment.tier_in_words(&checked.tier),
+                    checked.detail.as_deref().unwrap_or("no reason known")
+                )
+            })
+            .collect()
     }
 
     /// What is wrong, all of it; nothing if the steady state is met.
@@ -162,6 +197,9 @@ impl<'a> SteadyState<'a> {
                 }
                 Some(_) => {}
             }
+        }
+        for tier in self.unasked() {
+            problems.push(format!("the tier `{tier}` could not be asked in time"));
         }
         for observer in &self.plan.environment.observers {
             let name = &observer.name;

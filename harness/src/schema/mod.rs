@@ -14,9 +14,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     drill::{
-        Expect, Fault, InconclusivePolicy, SteadyState, decode::FAULTS, expectations::EXPECTATIONS,
+        AbortIf, Expect, Fault, InconclusivePolicy, SteadyState, abort_if::CONDITIONS,
+        decode::FAULTS, expectations::EXPECTATIONS,
     },
-    environment::{Observer, Probe, SPEEDS, Service, Tier},
+    environment::{Limits, Observer, Probe, SPEEDS, Service, Tier},
     report::Report,
 };
 use blackstart_lab::{
@@ -34,10 +35,12 @@ pub fn drill() -> Value {
     generator.subschema_for::<InconclusivePolicy>();
     generator.subschema_for::<Fault>();
     generator.subschema_for::<Expect>();
+    generator.subschema_for::<AbortIf>();
     let mut definitions = shape::definitions(generator.take_definitions(true));
     shape::merge_variants(&mut definitions, "Fault", &FAULTS);
     shape::merge_variants(&mut definitions, "Expect", &EXPECTATIONS);
     shape::allow_several(&mut definitions, "Expect");
+    shape::merge_variants(&mut definitions, "AbortIf", &CONDITIONS);
     definitions.insert("Step".to_owned(), step());
     json!({
         "$schema": DIALECT,
@@ -64,6 +67,7 @@ pub fn drill() -> Value {
                     `until stable` waits for users to be served again, and at the latest for the longest limit among the expectations.",
                 "anyOf": [{ "const": "until stable" }, reference("Duration")],
             },
+            "abort-if": abort_if("What ends the drill early, with everything reverted, besides what the environment says."),
             "expect": described(reference("Expect"), "What must hold. Each entry is one test case."),
             "inconclusive": described(
                 reference("InconclusivePolicy"),
@@ -85,7 +89,10 @@ pub fn environment() -> Value {
     generator.subschema_for::<Probe>();
     generator.subschema_for::<Observer>();
     generator.subschema_for::<Stack>();
+    generator.subschema_for::<Limits>();
+    generator.subschema_for::<AbortIf>();
     let mut definitions = shape::definitions(generator.take_definitions(true));
+    shape::merge_variants(&mut definitions, "AbortIf", &CONDITIONS);
     definitions.insert("Target".to_owned(), target());
     json!({
         "$schema": DIALECT,
@@ -125,6 +132,13 @@ pub fn environment() -> Value {
                 "type": "object",
                 "propertyNames": name(),
                 "additionalProperties": reference("Target"),
+            },
+            "limits": described(reference("Limits"), "What a drill may do here, whatever it says."),
+            "abort-if": abort_if("What ends every drill here early, with everything reverted."),
+            "protected": {
+                "description": "Whether a drill runs here only for somebody who gives the environment's name: `--confirm NAME`, or \
+                    typed when asked. Default `false`. Cannot come from a variable.",
+                "type": "boolean",
             },
             "stack": described(reference("Stack"), "What the lab stands in for. Required if a target is bound to the lab."),
         },
@@ -213,6 +227,15 @@ fn target() -> Value {
         },
         "required": ["lab"],
         "additionalProperties": false,
+    })
+}
+
+fn abort_if(description: &str) -> Value {
+    json!({
+        "description": description,
+        "type": "array",
+        "minItems": 1,
+        "items": reference("AbortIf"),
     })
 }
 

@@ -39,7 +39,9 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 /// Lists that are not empty.
-const NOT_EMPTY: [&str; 7] = [
+const NOT_EMPTY: [&str; 9] = [
+    "targets",
+    "kinds",
     "path",
     "never",
     "is",

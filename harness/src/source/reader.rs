@@ -94,6 +94,11 @@ impl<'a> Item<'a> {
         shown(self.node)
     }
 
+    /// Whether a variable has a part in the value.
+    pub(crate) fn is_filled(self) -> bool {
+        self.node.filled
+    }
+
     fn wrong_kind(self, wanted: &str) {
         if self.node.value == Value::Unknown {
             return;

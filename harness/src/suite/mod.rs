@@ -21,7 +21,7 @@ use crate::{
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
-    run::{Finished, Options, RunError, StepLimits, Stop, run, seed_for, started},
+    run::{Finished, Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for, started},
     source::Variables,
     timeline::{
         Entry, Event, Outcome, Phase,
@@ -54,11 +54,16 @@ pub struct Assignment {
     pub command: Vec<String>,
     /// The threads that a lab runs on.
     pub labs: Handle,
+    /// What somebody has allowed.
+    pub terms: Terms,
 }
 
 /// A drill was not run, or what was recorded of it cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
+    /// The drill must not be begun.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The plan cannot be made.
     #[error("could not plan the drill")]
     Plan(#[from] PlanError),
@@ -122,6 +127,7 @@ pub async fn conduct(
     on_event: &mut (dyn FnMut(&Entry) + Send),
 ) -> Result<Report, SuiteError> {
     let catalog::Entry { drill, environment } = &assignment.entry;
+    assignment.terms.permit(environment)?;
     let plan = plan(
         Arc::new(drill.clone()),
         Arc::clone(environment),
@@ -140,6 +146,7 @@ pub async fn conduct(
         command: assignment.command.clone(),
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),
+        terms: assignment.terms.clone(),
     };
     let finished = match open_and_run(&plan, assignment, &options, stop, on_event).await {
         Ok(finished) => finished,

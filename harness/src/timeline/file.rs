@@ -18,14 +18,16 @@ use super::{Entry, Event, io::Error};
 const MAJOR: u64 = 1;
 
 /// The types of events that this version knows. Others are those of a later 1.x.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 10] = [
     "run",
     "phase",
     "sample",
+    "preflight",
     "fault",
     "observed",
     "note",
     "interrupted",
+    "aborted",
     "ended",
 ];
 
@@ -220,7 +222,7 @@ mod tests {
     use super::*;
     use crate::{
         causes::with_causes,
-        timeline::{FaultStep, Outcome, Phase},
+        timeline::{FaultStep, Outcome, Phase, TierChecked},
     };
 
     fn entry(at: u64, event: Event) -> Entry {
@@ -406,7 +408,19 @@ mod tests {
             detail: None,
             before: None,
         };
+        let checked = TierChecked {
+            tier: String::new(),
+            probe: None,
+            asked: String::new(),
+            good: None,
+            detail: None,
+        };
         for event in [
+            Event::Preflight(checked),
+            Event::Aborted {
+                condition: String::new(),
+                reason: String::new(),
+            },
             Event::Phase { phase: Phase::Hold },
             observed,
             Event::Interrupted {

@@ -9,6 +9,7 @@ pub mod io;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::{Connection, DnsView};
@@ -40,6 +41,8 @@ pub enum Event {
     },
     /// A probe looked once.
     Sample(Box<Sample>),
+    /// A tier that the drill leans on was looked at before anything was broken.
+    Preflight(TierChecked),
     /// A step in the life of a fault.
     Fault {
         /// The fault's number in the drill, from 0.
@@ -77,6 +80,13 @@ pub enum Event {
         /// By what: `SIGINT` or `SIGTERM`.
         signal: String,
     },
+    /// The drill is ended early for its own sake, or for somebody's who pulled the kill switch. Everything is reverted next.
+    Aborted {
+        /// The condition, in words.
+        condition: String,
+        /// What was seen.
+        reason: String,
+    },
     /// The run is over. Always the last event, missing if the harness was killed.
     Ended {
         /// How it went.
@@ -84,6 +94,23 @@ pub enum Event {
         /// How far the wall's clock and the monotonic clock went apart, in real milliseconds.
         clock_drift_ms: f64,
     },
+}
+
+/// A tier and whether it was alive before anything was broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TierChecked {
+    /// The tier.
+    pub tier: String,
+    /// The probe that showed it; none if it was asked directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
+    /// What was asked, in words.
+    pub asked: String,
+    /// Whether it was alive; `None` if nothing in the environment can show it.
+    pub good: Option<bool>,
+    /// What it answered, or why it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What is known when a run begins.
@@ -109,6 +136,9 @@ pub struct RunStarted {
     pub seed: u64,
     /// How many times as fast as the wall's clock the architecture's time ran.
     pub speed: f64,
+    /// Whether nothing was to be touched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// The tiers, the preferred one first.
     pub tiers: Vec<String>,
     /// The probes.
@@ -194,6 +224,8 @@ pub enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultStep {
+    /// A dry run read what would restore the target, and went no further.
+    Rehearsed,
     /// What restores the target has been read and written to disk.
     Captured,
     /// The injection was sent. The fault's time is not before this.
@@ -227,6 +259,13 @@ pub enum Outcome {
         /// The phase in which it ended.
         phase: Phase,
         /// Why.
+        reason: String,
+    },
+    /// A condition ended it early; everything captured was reverted.
+    Aborted {
+        /// The condition, in words.
+        condition: String,
+        /// What was seen.
         reason: String,
     },
     /// Somebody stopped it; everything captured was reverted.

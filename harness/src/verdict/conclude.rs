@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Bounds, Check, CheckStatus, FaultReport, Judgement, PhaseSpan, Verdict,
+    Aborted, Bounds, Check, CheckStatus, FaultReport, Judgement, PhaseSpan, Verdict,
     checks::{self, FEWEST, Scene},
     findings::findings,
     lanes::lane,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     drill::InconclusivePolicy,
-    timeline::{FaultStep, Outcome, Phase},
+    timeline::{FaultStep, Outcome, Phase, TierChecked},
 };
 
 /// Half of a window unseen is no measurement.
@@ -36,6 +36,8 @@ impl Record<'_> {
             None => checks::judge(scene),
         };
         let verdict = match invalid {
+            Some(_) if self.aborted.is_some() => Verdict::Aborted,
+            Some(_) if self.is_sound_dry_run() => Verdict::DryRun,
             Some(_) => Verdict::Invalid,
             None => self.weigh(&checks, &mut reasons),
         };
@@ -49,6 +51,9 @@ impl Record<'_> {
             reasons,
             restored,
             interrupted_by: self.interrupted.clone(),
+            aborted: self.aborted.clone(),
+            dry_run: self.dry_run,
+            preflight: self.preflight_in_order(),
             checks,
             moments: times.moments(),
             durations: times.durations(),
@@ -85,6 +90,7 @@ impl Record<'_> {
                     "the drill could not be carried out ({phase}): {reason}"
                 ));
             }
+            Some((Outcome::Aborted { .. }, _)) => {}
             Some((Outcome::Interrupted { signal }, _)) => {
                 reasons.push(format!("the run was interrupted by {signal}"));
             }
@@ -92,6 +98,12 @@ impl Record<'_> {
                 let signal = self.interrupted.iter();
                 reasons.extend(signal.map(|by| format!("the run was interrupted by {by}")));
             }
+        }
+        if let Some(Aborted { condition, reason }) = &self.aborted {
+            reasons.insert(0, format!("aborted ({condition}): {reason}"));
+        }
+        if self.is_sound_dry_run() && reasons.is_empty() {
+            reasons.push("a dry run: nothing was touched, so there is nothing to judge".to_owned());
         }
         let failed = self
             .faults
@@ -103,6 +115,19 @@ impl Record<'_> {
             reasons.extend(self.measurement_void());
         }
         reasons
+    }
+
+    /// What was seen of the tiers beforehand, the preferred one first: those that are asked directly answer before the others.
+    fn preflight_in_order(&self) -> Vec<TierChecked> {
+        let rank = |checked: &TierChecked| self.tiers.iter().position(|tier| *tier == checked.tier);
+        let mut checked = self.preflight.clone();
+        checked.sort_by_key(rank);
+        checked
+    }
+
+    /// Whether this is a dry run that came to its end.
+    fn is_sound_dry_run(&self) -> bool {
+        self.dry_run && matches!(self.ended, Some((Outcome::Completed, _))) && self.has_begun
     }
 
     /// Why the users' probe measured nothing, if it did not.
@@ -218,6 +243,7 @@ impl Fault {
             acknowledged_s: self.acknowledged.map(words::rounded),
             verified_s: self.verified.map(words::rounded),
             restored_s: self.restored.map(words::rounded),
+            rehearsed: self.rehearsed.clone(),
             trouble: self.trouble.clone(),
         }
     }

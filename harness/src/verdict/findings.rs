@@ -14,8 +14,11 @@ use super::{
 use crate::{
     environment::{DnsView, Target},
     episode::course::Stretch,
-    timeline::ProbeKind,
+    timeline::{ProbeKind, TierChecked},
 };
+
+/// Clocks that go further apart than this, in real milliseconds, were not merely disciplined by NTP, which slews.
+const MOST_DRIFT_MS: f64 = 1000.0;
 
 /// A prober later than this share of its interval says more about its own machine than bounds should have to bear.
 const MOST_LATE: f64 = 0.25;
@@ -27,12 +30,14 @@ pub(super) fn findings(
     times: &Times,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
+    found.extend(dead_before(record));
     found.extend(standby_dead(record));
     found.extend(fail_open(record));
     found.extend(health_check_blind(record, disruptions));
     found.extend(stale_dns(record, times));
     found.extend(stragglers(record, times));
     found.extend(prober_late(record));
+    found.extend(clock_jump(record));
     found
 }
 
@@ -61,6 +66,31 @@ fn observers<'r>(
             let readings = record.observers.get(&observer.name)?;
             Some((observer.name.as_str(), readings))
         })
+}
+
+/// A tier that did not answer when it was asked directly, before anything was broken.
+fn dead_before(record: &Record<'_>) -> Vec<Finding> {
+    let dead = |checked: &&TierChecked| checked.probe.is_none() && checked.good == Some(false);
+    let found = record.preflight.iter().filter(dead).map(|checked| {
+        let tier = record.environment.tier_in_words(&checked.tier);
+        let detail = checked.detail.as_deref().unwrap_or("no reason known");
+        let text = format!("{tier} has been dead before anything was broken: {detail}");
+        finding("standby-dead", text, vec![checked.asked.clone()])
+    });
+    found.collect()
+}
+
+/// Somebody set the wall's clock, or the machine slept: durations are from a clock that does not jump, but logs of others are not.
+fn clock_jump(record: &Record<'_>) -> Option<Finding> {
+    let drift = record.ended.as_ref().map(|(_, drift)| drift.abs())?;
+    (drift > MOST_DRIFT_MS).then(|| {
+        let text = format!(
+            "the wall's clock and the monotonic clock went {:.1} s apart during the run: it was set, or the machine was suspended",
+            drift / 1000.0
+        );
+        let evidence = vec!["every duration of this report is from the monotonic clock".to_owned()];
+        finding("clock-jump", text, evidence)
+    })
 }
 
 /// A standby that its own probe does not reach, or reaches another tier in its place: the way out is shut.

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Judgement,
+    Aborted, Judgement,
     record::{Fault, Observations, Probe, Record},
 };
 use crate::episode::Watch;
 use crate::{
     drill::Drill,
     environment::Environment,
-    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted},
+    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted, TierChecked},
 };
 
 /// Judges a run. Takes the events one by one, so that a run of any length needs the same memory, but for the number of changes that
@@ -23,7 +23,9 @@ pub struct Judge<'a> {
     probes: Vec<Probe>,
     faults: BTreeMap<usize, Fault>,
     observers: BTreeMap<String, Observations>,
+    preflight: Vec<TierChecked>,
     phases: Vec<(Phase, Duration)>,
+    aborted: Option<Aborted>,
     interrupted: Option<String>,
     ended: Option<(Outcome, f64)>,
     last: Duration,
@@ -39,7 +41,9 @@ impl<'a> Judge<'a> {
             probes: Vec::new(),
             faults: BTreeMap::new(),
             observers: BTreeMap::new(),
+            preflight: Vec::new(),
             phases: Vec::new(),
+            aborted: None,
             interrupted: None,
             ended: None,
             last: Duration::ZERO,
@@ -69,7 +73,8 @@ impl<'a> Judge<'a> {
                     match step {
                         FaultStep::Issued => probe.watch.steady_until(entry.at),
                         FaultStep::RevertIssued => probe.watch.reverted_from(entry.at),
-                        FaultStep::Captured
+                        FaultStep::Rehearsed
+                        | FaultStep::Captured
                         | FaultStep::Acknowledged
                         | FaultStep::Verified
                         | FaultStep::InjectFailed
@@ -91,14 +96,20 @@ impl<'a> Judge<'a> {
                 detail.as_deref(),
                 *before,
             ),
+            Event::Preflight(checked) => self.preflight.push(checked.clone()),
             Event::Note { .. } => {}
+            Event::Aborted { condition, reason } => self.abort(condition, reason),
             Event::Interrupted { signal } => self.interrupted = Some(signal.clone()),
             Event::Ended {
                 outcome,
                 clock_drift_ms,
             } => {
-                if let Outcome::Interrupted { signal } = outcome {
-                    self.interrupted.get_or_insert_with(|| signal.clone());
+                match outcome {
+                    Outcome::Interrupted { signal } => {
+                        self.interrupted.get_or_insert_with(|| signal.clone());
+                    }
+                    Outcome::Aborted { condition, reason } => self.abort(condition, reason),
+                    Outcome::Completed | Outcome::CouldNotRun { .. } => {}
                 }
                 self.ended = Some((outcome.clone(), *clock_drift_ms));
             }
@@ -114,17 +125,27 @@ impl<'a> Judge<'a> {
         Record {
             drill: self.drill,
             environment: self.environment,
+            dry_run: self.run.as_ref().is_some_and(|run| run.dry_run),
             tiers: self.run.map(|run| run.tiers).unwrap_or_default(),
             has_begun,
             probes: self.probes,
             faults: self.faults,
             observers: self.observers,
+            preflight: self.preflight,
             phases: self.phases,
+            aborted: self.aborted,
             interrupted: self.interrupted,
             ended: self.ended,
             length: self.last,
         }
         .judge()
+    }
+
+    fn abort(&mut self, condition: &str, reason: &str) {
+        self.aborted.get_or_insert_with(|| Aborted {
+            condition: condition.to_owned(),
+            reason: reason.to_owned(),
+        });
     }
 
     fn begin(&mut self, run: &RunStarted) {

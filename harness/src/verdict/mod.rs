@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::{
     drill::Drill,
     environment::Environment,
-    timeline::{Entry, Phase},
+    timeline::{Entry, Phase, TierChecked},
 };
 
 pub use judge::Judge;
@@ -44,6 +44,10 @@ pub enum Verdict {
     Inconclusive,
     /// Something expected did not hold.
     Fail,
+    /// A dry run: nothing was touched, and all that a run needs beforehand is there.
+    DryRun,
+    /// A condition ended the drill early, so nothing was judged.
+    Aborted,
     /// The drill could not be carried out, so nothing was judged.
     Invalid,
 }
@@ -213,8 +217,19 @@ pub struct FaultReport {
     pub verified_s: Option<f64>,
     /// When an independent read showed the target as it was captured.
     pub restored_s: Option<f64>,
+    /// What would restore the target, in words, where a dry run read it and touched nothing.
+    pub rehearsed: Option<String>,
     /// What went wrong with it, if anything.
     pub trouble: Option<String>,
+}
+
+/// What ended a drill early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Aborted {
+    /// The condition, in words.
+    pub condition: String,
+    /// What was seen.
+    pub reason: String,
 }
 
 /// A phase of the run and when it was.
@@ -251,6 +266,12 @@ pub struct Judgement {
     pub restored: bool,
     /// The signal that stopped the run, if one did.
     pub interrupted_by: Option<String>,
+    /// The condition that ended the drill early, if one did.
+    pub aborted: Option<Aborted>,
+    /// Whether it was a dry run, which touches nothing.
+    pub dry_run: bool,
+    /// The tiers that the drill leans on, as they were before anything was broken.
+    pub preflight: Vec<TierChecked>,
     /// The expectations, in the order of the file.
     pub checks: Vec<Check>,
     /// The named times.

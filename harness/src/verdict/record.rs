@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::Aborted;
 use crate::{
     drill::Drill,
     environment::{Connection, DnsView, Environment},
@@ -11,7 +12,7 @@ use crate::{
         disruption::Disruption,
         span::Span,
     },
-    timeline::{FaultPlanned, FaultStep, Outcome, Phase, ProbeKind, ProbeStarted},
+    timeline::{FaultPlanned, FaultStep, Outcome, Phase, ProbeKind, ProbeStarted, TierChecked},
 };
 
 /// Samples that a state must last for to count in a path.
@@ -28,6 +29,8 @@ pub(super) struct Probe {
 #[derive(Debug, Default)]
 pub(super) struct Fault {
     pub(super) planned: Option<FaultPlanned>,
+    /// What a dry run found that would restore the target, in words.
+    pub(super) rehearsed: Option<String>,
     pub(super) captured: Option<Duration>,
     pub(super) issued: Option<Duration>,
     pub(super) acknowledged: Option<Duration>,
@@ -60,12 +63,15 @@ pub(super) struct Observation {
 pub(super) struct Record<'a> {
     pub(super) drill: &'a Drill,
     pub(super) environment: &'a Environment,
+    pub(super) dry_run: bool,
     pub(super) tiers: Vec<String>,
     pub(super) has_begun: bool,
     pub(super) probes: Vec<Probe>,
     pub(super) faults: BTreeMap<usize, Fault>,
     pub(super) observers: BTreeMap<String, Observations>,
+    pub(super) preflight: Vec<TierChecked>,
     pub(super) phases: Vec<(Phase, Duration)>,
+    pub(super) aborted: Option<Aborted>,
     pub(super) interrupted: Option<String>,
     pub(super) ended: Option<(Outcome, f64)>,
     pub(super) length: Duration,
@@ -93,6 +99,7 @@ impl Fault {
             });
         };
         match step {
+            FaultStep::Rehearsed => self.rehearsed = detail.map(str::to_owned),
             FaultStep::Captured => {
                 self.captured = Some(at);
                 self.owed = true;

@@ -11,17 +11,18 @@ use std::{
 use blackstart::{
     catalog::{self, Selection},
     drill,
-    environment::Environment,
+    environment::{Environment, Thing, Touched},
     exit_code::ExitCode,
     plan::plan,
     probe::BoxFuture,
     provider::{Fault, Found, Health, Provider, ProviderError, Undo, site::Site},
     report::Report,
-    run::{self, Finished, Options, RunError, StepLimits, Stop, Stopper, UndoRecord},
+    run::{self, Finished, Options, RunError, StepLimits, Stop, Stopper, Terms, UndoRecord},
     source::Coloring,
     suite,
     timeline::{Entry, file::Reader},
 };
+use blackstart_lab::control::{Resource, ResourceKind};
 use tempfile::TempDir;
 
 /// What a drill of two steps does to the machines of `fixtures/library-user`, by the kinds of its faults in their order.
@@ -221,6 +222,7 @@ impl Script {
             command: Vec::new(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             limits: LIMITS,
+            terms: Terms::default(),
         };
         let finished = run::run(&plan, &site, &options, self.stop.clone(), on_event).await;
         site.close().await;
@@ -379,6 +381,13 @@ impl ScriptedFault {
 impl Fault for ScriptedFault {
     fn describe(&self) -> String {
         format!("{} {}", self.kind, self.target)
+    }
+
+    fn touches(&self) -> Touched {
+        Touched {
+            target: self.target.clone(),
+            thing: Thing::Lab(Resource::new(ResourceKind::VirtualMachine, &self.target)),
+        }
     }
 
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>> {

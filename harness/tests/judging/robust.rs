@@ -7,7 +7,7 @@ use blackstart::{
     environment::{Connection, DnsView},
     timeline::{
         Entry, ErrorClass, Event, FaultStep, Outcome, Phase, ProbeKind, ProbeStarted, Sample,
-        SampleVerdict, VoidReason,
+        SampleVerdict, TierChecked, VoidReason,
     },
     verdict::{CheckStatus, Judgement, Verdict, judge},
 };
@@ -356,6 +356,90 @@ fn a_run_that_was_stopped_is_invalid_and_tells_by_what() {
 }
 
 #[test]
+fn a_run_that_a_condition_ended_is_aborted_and_tells_by_which() {
+    let mut script = Script::plain(ms(20_000), ms(100_000), ms(125_000));
+    let (condition, reason) = ("outage longer than 3m".to_owned(), "181 s".to_owned());
+    script.end = Some(Outcome::Aborted {
+        condition: condition.clone(),
+        reason,
+    });
+    let mut entries = script.record(probes(), plotted("read", UP), 1.0);
+    let judgement = judge(&drill(vec![rto(1000)]), &environment(EVERY), &entries);
+    assert_eq!(judgement.verdict, Verdict::Aborted);
+    assert_eq!(judgement.aborted.unwrap().condition, condition);
+    assert_eq!(judgement.checks[0].status, CheckStatus::NotRun);
+    assert_eq!(
+        judgement.reasons,
+        ["aborted (outage longer than 3m): 181 s"]
+    );
+    assert!(judgement.restored);
+    // Killed while it reverted: the event that told of the abort is there, the end is not.
+    entries.pop();
+    let event = Event::Aborted {
+        condition,
+        reason: "181 s".to_owned(),
+    };
+    let at = entries.last().unwrap().at;
+    entries.push(entry(at, event));
+    let judgement = judge(&drill(vec![rto(1000)]), &environment(EVERY), &entries);
+    assert_eq!(judgement.verdict, Verdict::Aborted);
+    assert_eq!(judgement.reasons.len(), 2);
+}
+
+#[test]
+fn clocks_that_went_apart_by_more_than_a_second_are_pointed_out() {
+    for (milliseconds, found) in [
+        (0.1, false),
+        (1000.0, false),
+        (1000.1, true),
+        (-7200e3, true),
+    ] {
+        let mut entries = run(&[("read", UP)]);
+        let Some(Event::Ended { clock_drift_ms, .. }) =
+            entries.last_mut().map(|entry| &mut entry.event)
+        else {
+            panic!("a run has an end")
+        };
+        *clock_drift_ms = milliseconds;
+        let judgement = judge(&drill(vec![rto(1000)]), &environment(EVERY), &entries);
+        let codes: Vec<_> = judgement
+            .findings
+            .iter()
+            .map(|finding| &finding.code)
+            .collect();
+        assert_eq!(
+            codes.iter().any(|code| *code == "clock-jump"),
+            found,
+            "{milliseconds} ms: {codes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_is_never_a_pass() {
+    let mut entries = run(&[("read", UP)]);
+    let Some(Event::Run(run)) = entries.first_mut().map(|entry| &mut entry.event) else {
+        panic!("a run has a beginning")
+    };
+    run.dry_run = true;
+    entries.retain(|entry| !matches!(entry.event, Event::Fault { .. }));
+    let judgement = judge(
+        &drill(vec![Expect::NoFailover]),
+        &environment(EVERY),
+        &entries,
+    );
+    assert_eq!(judgement.verdict, Verdict::DryRun);
+    assert_eq!(judgement.checks[0].status, CheckStatus::NotRun);
+    entries.pop();
+    let judgement = judge(
+        &drill(vec![Expect::NoFailover]),
+        &environment(EVERY),
+        &entries,
+    );
+    assert_eq!(judgement.verdict, Verdict::Invalid);
+}
+
+#[test]
 fn a_prober_that_saw_nothing_during_the_fault_makes_the_drill_invalid() {
     let blind: Plot<'_> = &[(0, "primary"), (20_000, "void"), (100_000, "primary")];
     let judgement = judged(vec![rto(1000)], &[("read", blind)]);
@@ -513,6 +597,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => prop::sample::select(phases).prop_map(|phase| Event::Phase { phase }),
         1 => Just(Event::Note { text: String::new() }),
         1 => Just(Event::Interrupted { signal: "SIGTERM".to_owned() }),
+        1 => Just(Event::Aborted { condition: String::new(), reason: String::new() }),
+        1 => any::<Option<bool>>().prop_map(|good| Event::Preflight(TierChecked {
+            tier: "vm".to_owned(),
+            probe: None,
+            asked: String::new(),
+            good,
+            detail: None,
+        })),
     ]
 }
 
@@ -542,7 +634,7 @@ proptest! {
             }
         }
         if !begun || !ended {
-            prop_assert_eq!(judgement.verdict, Verdict::Invalid);
+            prop_assert!(matches!(judgement.verdict, Verdict::Invalid | Verdict::Aborted));
         }
     }
 

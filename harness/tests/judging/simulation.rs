@@ -9,8 +9,8 @@ use blackstart::{
         Drill, Expect, Expectation, Fault, Hold, InconclusivePolicy, Located, SteadyState, Step,
     },
     environment::{
-        Connection, DnsProbe, DnsView, Environment, HttpProbe, Observer, Probe, Recognise, Service,
-        Target, Tier,
+        Connection, DnsProbe, DnsView, Environment, HttpProbe, Limits, Observer, Probe, Recognise,
+        Service, Target, Tier,
     },
     source::Position,
     timeline::{
@@ -232,6 +232,7 @@ impl Script {
             host: "test".to_owned(),
             seed: 7,
             speed,
+            dry_run: false,
             tiers: vec!["primary".to_owned(), "vm".to_owned()],
             probes,
             observers: vec!["health-check".to_owned()],
@@ -321,6 +322,7 @@ pub(crate) fn drill(expect: Vec<Expect>) -> Drill {
             after: blackstart::drill::After::Immediately,
         }],
         hold: Hold::UntilStable,
+        abort_if: Vec::new(),
         expect: (10..)
             .zip(expect)
             .map(|(line, value)| Expectation {
@@ -363,6 +365,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         name: name.to_owned(),
         about: name.to_owned(),
         recognise: Recognise::default(),
+        preflight: None,
     };
     let observer = |name: &str, watches: &str| Observer {
         name: name.to_owned(),
@@ -400,6 +403,9 @@ pub(crate) fn environment(every: Duration) -> Environment {
         ]
         .into_iter()
         .collect(),
+        limits: Limits::default(),
+        abort_if: Vec::new(),
+        protected: false,
         stack: None,
         file: "fixtures/environments/pair.yaml".into(),
         text: String::new(),

@@ -33,6 +33,7 @@ fn tier(name: &str, recognise: Recognise) -> Tier {
         name: name.to_owned(),
         about: String::new(),
         recognise,
+        preflight: None,
     }
 }
 

@@ -1,0 +1,284 @@
+//! `limits:` of an environment: what may be touched, how much of it at once, and for how long.
+
+use std::{path::PathBuf, time::Duration};
+
+use blackstart_lab::{control::ResourceKind, stack::DurationText};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Target;
+use crate::source::Item;
+
+/// What a drill may do here, whatever it says.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Limits {
+    /// How long faults may be in place: this long after the first was issued everything is reverted, whatever the drill says, and the
+    /// drill is aborted.
+    #[schemars(with = "Option<DurationText>")]
+    pub max_fault: Option<Duration>,
+    /// The only targets that may be touched. Default: every target of the environment.
+    pub targets: Option<Vec<String>>,
+    /// How many targets may be broken at the same time. Default: as many as the drill breaks.
+    pub at_once: Option<u32>,
+    /// A file whose existence stops every drill: nothing is started while it is there, and when it appears everything is reverted. An
+    /// absolute path. The variable `BLACKSTART_KILL_SWITCH` names another one.
+    pub kill_switch: Option<PathBuf>,
+    /// What of the lab may be touched. Default: everything.
+    pub lab: Option<LabLimits>,
+}
+
+/// What of the lab may be touched.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct LabLimits {
+    /// The only kinds of things.
+    pub kinds: Vec<String>,
+}
+
+/// What a fault touches, as its binding resolved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// The target's name in the environment.
+    pub target: String,
+    /// The thing itself, in the terms of its binding.
+    pub thing: Thing,
+}
+
+/// A thing that a fault touches, in the terms of its binding, which are those that limits name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thing {
+    /// A thing in the lab.
+    Lab(blackstart_lab::control::Resource),
+}
+
+/// A limit that a fault would break.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    /// The target is not among those that may be touched.
+    #[error("`limits: targets` does not name `{target}`: {may} may be touched")]
+    Target {
+        /// The target.
+        target: String,
+        /// Those that may be touched.
+        may: String,
+    },
+    /// Things of this kind may not be touched.
+    #[error(
+        "`limits: lab: kinds` does not name `{kind}`, and `{target}` is one: {may} may be touched"
+    )]
+    Kind {
+        /// The target.
+        target: String,
+        /// Its kind.
+        kind: String,
+        /// The kinds that may be touched.
+        may: String,
+    },
+    /// Too many targets would be broken at the same time.
+    #[error("`limits: at-once` is {most}, and with `{target}` it would be {count}: {broken}")]
+    AtOnce {
+        /// The target that is one too many.
+        target: String,
+        /// The limit.
+        most: u32,
+        /// How many there would be.
+        count: usize,
+        /// All of them.
+        broken: String,
+    },
+}
+
+impl From<&Target> for Thing {
+    fn from(target: &Target) -> Self {
+        match target {
+            Target::Lab(resource) => Self::Lab(resource.clone()),
+        }
+    }
+}
+
+impl Limits {
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether one more thing may be touched, with these targets broken already.
+    ///
+    /// # Errors
+    /// The limit that it would break.
+    pub fn permit<'t>(
+        &self,
+        touched: &'t Touched,
+        broken: impl IntoIterator<Item = &'t str>,
+    ) -> Result<(), Breach> {
+        let target = touched.target.as_str();
+        if let Some(targets) = &self.targets
+            && !targets.iter().any(|known| known == target)
+        {
+            return Err(Breach::Target {
+                target: target.to_owned(),
+                may: only(targets),
+            });
+        }
+        match &touched.thing {
+            Thing::Lab(resource) => {
+                let kind = resource.kind.as_str();
+                if let Some(LabLimits { kinds }) = &self.lab
+                    && !kinds.iter().any(|known| known == kind)
+                {
+                    return Err(Breach::Kind {
+                        target: target.to_owned(),
+                        kind: kind.to_owned(),
+                        may: only(kinds),
+                    });
+                }
+            }
+        }
+        let mut broken: Vec<&str> = broken.into_iter().chain([target]).collect();
+        broken.sort_unstable();
+        broken.dedup();
+        match self.at_once {
+            Some(most) if broken.len() > usize::try_from(most).unwrap_or(usize::MAX) => {
+                Err(Breach::AtOnce {
+                    target: target.to_owned(),
+                    most,
+                    count: broken.len(),
+                    broken: broken.join(", "),
+                })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What may be touched, in words for the plan; empty where everything may.
+    pub fn words(&self) -> Vec<String> {
+        let targets = self
+            .targets
+            .as_ref()
+            .map(|targets| format!("targets {}", targets.join(", ")));
+        let kinds = self
+            .lab
+            .as_ref()
+            .map(|lab| format!("of the lab {}", lab.kinds.join(", ")));
+        let at_once = self.at_once.map(|most| format!("at most {most} at once"));
+        [targets, kinds, at_once].into_iter().flatten().collect()
+    }
+}
+
+fn only(names: &[String]) -> String {
+    format!("only {}", names.join(", "))
+}
+
+/// The `limits:` mapping of an environment file.
+pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
+    let mut mapping = item.mapping()?;
+    let max_fault = mapping.maybe("max-fault", Item::positive_duration);
+    let targets = mapping.maybe("targets", |targets| targets.filled_list_of(Item::text));
+    let at_once = mapping.maybe("at-once", |count| count.whole(1..=1000));
+    let kill_switch = mapping.maybe("kill-switch", absolute_path);
+    let lab = mapping.maybe("lab", |lab| {
+        let mut mapping = lab.mapping()?;
+        let kinds = mapping.require("kinds", |kinds| {
+            kinds.filled_list_of(|kind| {
+                kind.word(&ResourceKind::ALL.map(|kind| (kind.as_str(), kind)))
+                    .map(|kind| kind.as_str().to_owned())
+            })
+        });
+        mapping.finish();
+        Some(LabLimits { kinds: kinds? })
+    });
+    mapping.finish();
+    Some(Limits {
+        max_fault: max_fault?,
+        targets: targets?,
+        at_once: at_once?,
+        kill_switch: kill_switch?,
+        lab: lab?,
+    })
+}
+
+/// A path that means the same in every folder.
+fn absolute_path(item: Item<'_>) -> Option<PathBuf> {
+    let path = PathBuf::from(item.text()?);
+    // In the copy that a run keeps, a variable that is not set any more stands for itself.
+    if !path.is_absolute() && !item.starts_with("${") {
+        item.report(format!(
+            "{} is not an absolute path, so it would be another file in another folder",
+            item.shown()
+        ));
+        return None;
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use blackstart_lab::control::Resource;
+
+    use super::*;
+
+    fn machine(target: &str) -> Touched {
+        Touched {
+            target: target.to_owned(),
+            thing: Thing::Lab(Resource::new(ResourceKind::VirtualMachine, "shop")),
+        }
+    }
+
+    #[test]
+    fn without_limits_everything_may_be_touched() {
+        assert_eq!(
+            Limits::default().permit(&machine("vm"), ["web", "was"]),
+            Ok(())
+        );
+        assert!(Limits::default().is_empty());
+    }
+
+    #[test]
+    fn only_the_targets_that_are_named_may_be_touched() {
+        let limits = Limits {
+            targets: Some(vec!["web".into(), "vm".into()]),
+            ..Limits::default()
+        };
+        assert_eq!(limits.permit(&machine("vm"), []), Ok(()));
+        assert_eq!(
+            limits
+                .permit(&machine("page"), [])
+                .map_err(|breach| breach.to_string()),
+            Err("`limits: targets` does not name `page`: only web, vm may be touched".to_owned())
+        );
+    }
+
+    #[test]
+    fn only_the_kinds_that_are_named_may_be_touched() {
+        let limits = |kind: &str| Limits {
+            lab: Some(LabLimits {
+                kinds: vec![kind.to_owned()],
+            }),
+            ..Limits::default()
+        };
+        assert_eq!(limits("virtual-machine").permit(&machine("vm"), []), Ok(()));
+        assert!(matches!(
+            limits("workload").permit(&machine("vm"), []),
+            Err(Breach::Kind { .. })
+        ));
+    }
+
+    #[test]
+    fn a_target_that_is_broken_already_counts_once() {
+        let limits = Limits {
+            at_once: Some(2),
+            ..Limits::default()
+        };
+        assert_eq!(limits.permit(&machine("vm"), ["vm", "web", "web"]), Ok(()));
+        assert_eq!(
+            limits.permit(&machine("vm"), ["web", "was"]),
+            Err(Breach::AtOnce {
+                target: "vm".into(),
+                most: 2,
+                count: 3,
+                broken: "vm, was, web".into()
+            })
+        );
+    }
+}
