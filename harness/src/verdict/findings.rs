@@ -33,7 +33,10 @@ pub(super) fn findings(
     found.extend(dead_before(record));
     found.extend(standby_dead(record));
     found.extend(fail_open(record));
-    found.extend(health_check_blind(record, disruptions));
+    // A check that had no time to see anything is not blind.
+    if record.aborted.is_none() && record.interrupted.is_none() {
+        found.extend(health_check_blind(record, disruptions));
+    }
     found.extend(stale_dns(record, times));
     found.extend(stragglers(record, times));
     found.extend(prober_late(record));
