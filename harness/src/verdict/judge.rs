@@ -26,6 +26,7 @@ pub struct Judge<'a> {
     phases: Vec<(Phase, Duration)>,
     interrupted: Option<String>,
     ended: Option<(Outcome, f64)>,
+    torn: Option<u64>,
     last: Duration,
 }
 
@@ -42,6 +43,7 @@ impl<'a> Judge<'a> {
             phases: Vec::new(),
             interrupted: None,
             ended: None,
+            torn: None,
             last: Duration::ZERO,
         }
     }
@@ -105,6 +107,11 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Takes note that the record ends in the middle of a line, by its number.
+    pub fn torn(&mut self, line: u64) {
+        self.torn = Some(line);
+    }
+
     /// Judges what was taken.
     pub fn finish(mut self) -> Judgement {
         for probe in &mut self.probes {
@@ -122,6 +129,7 @@ impl<'a> Judge<'a> {
             phases: self.phases,
             interrupted: self.interrupted,
             ended: self.ended,
+            torn: self.torn,
             length: self.last,
         }
         .judge()
