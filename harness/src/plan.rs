@@ -6,6 +6,7 @@ use crate::{
     drill::{After, Drill, Hold, duration_words},
     environment::{Connection, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, real_limit},
     provider::{ProviderError, lab},
+    source::Secrets,
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };
 
@@ -277,6 +278,11 @@ impl Plan {
             })
     }
 
+    /// What must not be shown of it, nor kept.
+    pub fn secrets(&self) -> Secrets {
+        self.environment.secrets_with(&self.drill)
+    }
+
     /// The name of the users' own probe.
     pub fn user_probe(&self) -> &str {
         self.environment
@@ -288,6 +294,14 @@ impl Plan {
 impl fmt::Display for Plan {
     /// The plan as a page for the person who has to approve it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut page = String::new();
+        self.write(&mut page)?;
+        f.write_str(&self.secrets().hide(&page))
+    }
+}
+
+impl Plan {
+    fn write(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         let (drill, words) = (&self.drill, duration_words);
         let home = drill.steady_state.served_by.as_ref().or(self
             .environment

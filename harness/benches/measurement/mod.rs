@@ -12,7 +12,7 @@ use blackstart::{
         Recognition,
         http::{HttpProbe, Kept, Resolution},
     },
-    source::Position,
+    source::{FilledIn, Position},
     timeline::{Event, FORMAT_VERSION, FaultPlanned, ProbeKind, ProbeStarted, RunStarted},
 };
 
@@ -108,6 +108,7 @@ pub(crate) fn started(probes: usize, every: Duration) -> Event {
             describe: "break the server".to_owned(),
             line: 1,
         }],
+        variables: BTreeMap::new(),
     }))
 }
 
@@ -128,6 +129,7 @@ pub(crate) fn drill() -> Drill {
         inconclusive: InconclusivePolicy::Fail,
         file: "bench.yaml".into(),
         text: String::new(),
+        variables: FilledIn::default(),
     }
 }
 
@@ -161,5 +163,6 @@ pub(crate) fn environment(every: Duration) -> Environment {
         stack: None,
         file: "bench.yaml".into(),
         text: String::new(),
+        variables: FilledIn::default(),
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     live::{Display, Live},
     report::{Report, json, junit, terminal as terminal_report},
     run::Stopper,
+    source::Secrets,
     suite::{self, Assignment, RunFolder, RunId, SuiteError, Threads},
     timeline::Entry,
 };
@@ -74,16 +75,16 @@ fn run_all(
             labs: threads.labs(),
         });
     }
-    let folders: Vec<PathBuf> = assignments
+    let folders: Vec<(PathBuf, Secrets)> = assignments
         .iter()
-        .map(|assignment| assignment.folder.clone())
+        .map(|assignment| (assignment.folder.clone(), assignment.entry.secrets()))
         .collect();
     let conducting = watch_all(assignments, usize::from(arguments.jobs), terminal);
     let results = threads
         .block_on(conducting)
         .map_err(|error| format!("could not listen for signals: {error}"))?;
     let (mut codes, mut reports, mut reported) = (Vec::new(), Vec::new(), Vec::new());
-    for ((drill, result), folder) in results.into_iter().zip(folders) {
+    for ((drill, result), (folder, secrets)) in results.into_iter().zip(folders) {
         match result {
             Ok(report) => {
                 codes.push(ExitCode::from(&report.judgement));
@@ -92,7 +93,7 @@ fn run_all(
             }
             Err(error) => {
                 tell(&format!("{drill}:"));
-                tell_error(&error);
+                tell_error(&error, &secrets);
                 codes.push(match error {
                     // Whatever it had captured may be as it left it.
                     SuiteError::Panicked(_) | SuiteError::NotRestored(_) => ExitCode::NotRestored,
@@ -238,10 +239,10 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
     };
     let mut reports = Vec::new();
     for folder in &folders {
-        match suite::rebuild(folder, &variable) {
+        match suite::rebuild(folder) {
             Ok(report) => reports.push(report),
             Err(error) => {
-                tell_error(&error);
+                tell_error(&error, &Secrets::default());
                 return ExitCode::Usage;
             }
         }

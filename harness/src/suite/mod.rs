@@ -3,6 +3,7 @@
 mod folder;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,11 +18,11 @@ use tokio::{
 
 use crate::{
     catalog,
+    causes::with_causes,
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
     run::{Finished, Options, RunError, StepLimits, Stop, run, seed_for, started},
-    source::Variables,
     timeline::{
         Entry, Event, Outcome, Phase,
         file::{Reader, Writer},
@@ -147,10 +148,19 @@ pub async fn conduct(
             Vec::new()
         }
     };
-    let judged = judge(&assignment.folder, drill, environment);
+    // From what was kept, in which no secret is: whatever is rebuilt later is the same.
+    let judged = recorded(&assignment.folder).and_then(|mut kept| {
+        kept.drill.file.clone_from(&drill.file);
+        judge(&assignment.folder, &kept.drill, &kept.environment)
+    });
     if left_broken.is_empty() {
         return judged;
     }
+    let secrets = plan.secrets();
+    let left_broken: Vec<String> = left_broken
+        .iter()
+        .map(|text| secrets.hide(text).into_owned())
+        .collect();
     // The runner knows what it left, also where the disk would not take it.
     let mut report = judged.map_err(|_| SuiteError::NotRestored(left_broken.join("; ")))?;
     if report.judgement.restored {
@@ -199,7 +209,7 @@ fn record_not_begun(
         },
         error => Outcome::CouldNotRun {
             phase: Phase::SteadyState,
-            reason: chain(error),
+            reason: with_causes(error),
         },
     };
     let started = Event::Run(Box::new(started(plan, options)));
@@ -211,25 +221,12 @@ fn record_not_begun(
         let entry = Entry {
             at: Duration::ZERO,
             event,
-        };
+        }
+        .without(&plan.secrets());
         writer.append(&entry)?;
         on_event(&entry);
     }
     Ok(())
-}
-
-/// An error and everything that caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// Runs drills, so many at once, each in a place of its own. Yields what came of them in the order of the assignments.
@@ -319,12 +316,16 @@ pub fn judge(
     let path = folder.join(EVENTS);
     let mut judge = Judge::new(drill, environment);
     let mut started = None;
-    for entry in Reader::open(&path)? {
+    let mut reader = Reader::open(&path)?;
+    for entry in &mut reader {
         let entry = entry?;
         judge.push(&entry);
         if let Event::Run(run) = entry.event {
             started = Some(run);
         }
+    }
+    if let Some(line) = reader.torn() {
+        judge.torn(line);
     }
     let started = started.ok_or(SuiteError::NoRun(path))?;
     Ok(Report::new(
@@ -340,12 +341,25 @@ pub fn judge(
 ///
 /// # Errors
 /// If they cannot be read.
-pub fn rebuild(folder: &Path, variables: Variables<'_>) -> Result<Report, SuiteError> {
-    let (entry, problems) =
-        catalog::load_recorded(&folder.join(DRILL), &folder.join(ENVIRONMENT), variables);
-    let entry = entry.ok_or_else(|| SuiteError::Copies {
+pub fn rebuild(folder: &Path) -> Result<Report, SuiteError> {
+    let kept = recorded(folder)?;
+    judge(folder, &kept.drill, &kept.environment)
+}
+
+/// Loads the copies of a drill and its environment, with the variables that were in force.
+fn recorded(folder: &Path) -> Result<catalog::Entry, SuiteError> {
+    // A timeline without a beginning is left to the judge.
+    let variables = match Reader::open(folder.join(EVENTS))?.next() {
+        Some(Ok(Entry {
+            event: Event::Run(run),
+            ..
+        })) => run.variables,
+        Some(_) | None => BTreeMap::new(),
+    };
+    let (drill, environment) = (folder.join(DRILL), folder.join(ENVIRONMENT));
+    let (entry, problems) = catalog::load_recorded(&drill, &environment, &variables);
+    entry.ok_or_else(|| SuiteError::Copies {
         folder: folder.to_owned(),
         problems: problems.render(crate::source::Coloring::Plain),
-    })?;
-    judge(folder, &entry.drill, &entry.environment)
+    })
 }
