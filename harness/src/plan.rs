@@ -11,6 +11,7 @@ use crate::{
         Breach, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, Thing, Touched, real_limit,
     },
     provider::{ProviderError, lab},
+    source::Secrets,
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };
 
@@ -346,6 +347,11 @@ impl Plan {
                 } => Some((probe.facts.name.as_str(), tier.as_str())),
                 ProbeKind::Http { standby: None, .. } | ProbeKind::Dns { .. } => None,
             })
+    }
+
+    /// What must not be shown of it, nor kept.
+    pub fn secrets(&self) -> Secrets {
+        self.environment.secrets_with(&self.drill)
     }
 
     /// The name of the users' own probe.

@@ -103,7 +103,10 @@ fn conduct(threads: &Threads, assignment: &Assignment) -> Result<(), Failed> {
     let (_stopper, stop) = Stopper::new();
     let report = threads
         .block_on(suite::conduct(assignment, stop, &mut |_| {}))
-        .map_err(|error| with_causes(&error))?;
+        .map_err(|error| {
+            let secrets = assignment.entry.secrets();
+            secrets.hide(&with_causes(&error)).into_owned()
+        })?;
     let reports = std::slice::from_ref(&report);
     std::fs::write(assignment.folder.join("report.json"), json::render(reports))?;
     std::fs::write(

@@ -12,7 +12,7 @@ use blackstart::{
         Recognition,
         http::{HttpProbe, Kept, Resolution},
     },
-    source::Position,
+    source::{FilledIn, Position},
     timeline::{Event, FORMAT_VERSION, FaultPlanned, ProbeKind, ProbeStarted, RunStarted},
 };
 
@@ -110,6 +110,7 @@ pub(crate) fn started(probes: usize, every: Duration) -> Event {
             describe: "break the server".to_owned(),
             line: 1,
         }],
+        variables: BTreeMap::new(),
     }))
 }
 
@@ -131,6 +132,7 @@ pub(crate) fn drill() -> Drill {
         inconclusive: InconclusivePolicy::Fail,
         file: "bench.yaml".into(),
         text: String::new(),
+        variables: FilledIn::default(),
     }
 }
 
@@ -167,5 +169,6 @@ pub(crate) fn environment(every: Duration) -> Environment {
         stack: None,
         file: "bench.yaml".into(),
         text: String::new(),
+        variables: FilledIn::default(),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     check,
     drill::{self, Drill, DrillFile},
     environment::{self, Environment},
-    source::{Problem, Problems, Step::Key, Variables},
+    source::{Problem, Problems, Secrets, Step::Key, Variables},
 };
 
 /// What to load.
@@ -106,19 +106,21 @@ pub fn load_environment(name: &str, variables: Variables<'_>) -> (Option<Environ
 }
 
 /// Loads the copies of a drill and its environment that a run keeps. They were checked before the run; what they refer to may be
-/// gone by now. A variable that is not set any more stands for itself.
+/// gone by now.
+///
+/// `variables` are those that were set during the run, as its record keeps them: the process environment of today has no say. Of the
+/// others the defaults apply, and one without a default, such as a secret, stands for itself. The stack is left out.
 pub fn load_recorded(
     drill: &Path,
     environment: &Path,
-    variables: Variables<'_>,
+    variables: &BTreeMap<String, String>,
 ) -> (Option<Entry>, Problems) {
-    let variables = |name: &str| variables(name).or_else(|| Some(format!("${{{name}}}")));
-    let (drill, mut problems) = drill::load(drill, &variables);
-    let (environment, found) = environment::read(environment, &variables);
+    let (drill, mut problems) = drill::read_copy(drill, variables);
+    let (environment, found) = environment::read_copy(environment, variables);
     problems.append(found);
-    let entry = drill.zip(environment).map(|(drill, file)| Entry {
-        drill,
-        environment: Arc::new(file.environment),
+    let entry = drill.zip(environment).map(|(drill, environment)| Entry {
+        drill: drill.drill,
+        environment: Arc::new(environment.environment),
     });
     (entry, problems)
 }
@@ -201,18 +203,25 @@ impl<'a> Environments<'a> {
 }
 
 impl Entry {
+    /// What must not be shown of it.
+    pub fn secrets(&self) -> Secrets {
+        self.environment.secrets_with(&self.drill)
+    }
+
     /// What a list of drills says about this one.
     pub fn listing(&self) -> Listing {
+        let secrets = self.secrets();
+        let shown = |text: &str| secrets.hide(text).into_owned();
         Listing {
             drill: self.drill.name.clone(),
-            about: self.drill.about.clone(),
+            about: shown(&self.drill.about),
             environment: self.environment.name.clone(),
             tags: self.drill.tags.clone(),
             expectations: self
                 .drill
                 .expect
                 .iter()
-                .map(|expectation| expectation.value.words())
+                .map(|expectation| shown(&expectation.value.words()))
                 .collect(),
             file: self.drill.file.clone(),
         }

@@ -106,13 +106,14 @@ pub(super) fn plan(arguments: &SelectionArguments, terminal: Terminal) -> ExitCo
     };
     let mut text = String::new();
     for entry in catalog.entries {
+        let secrets = entry.secrets();
         match planning::plan(Arc::new(entry.drill), entry.environment, arguments.speed) {
             Ok(plan) => {
                 text.push_str(&plan.to_string());
                 text.push('\n');
             }
             Err(error) => {
-                tell_error(&error);
+                tell_error(&error, &secrets);
                 return ExitCode::Usage;
             }
         }

@@ -21,10 +21,11 @@ pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
     let Some(environment) = environment else {
         return ExitCode::Usage;
     };
+    let secrets = environment.secrets();
     let threads = match Threads::start() {
         Ok(threads) => threads,
         Err(error) => {
-            tell_error(&error);
+            tell_error(&error, &secrets);
             return ExitCode::CouldNotRun;
         }
     };
@@ -32,10 +33,11 @@ pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
 }
 
 async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> ExitCode {
+    let secrets = environment.secrets();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
-            tell_error(&error);
+            tell_error(&error, &secrets);
             return ExitCode::CouldNotRun;
         }
     };
@@ -44,7 +46,7 @@ async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> Exi
         opened = opening => match opened {
             Ok(site) => site,
             Err(error) => {
-                tell_error(&error);
+                tell_error(&error, &secrets);
                 return ExitCode::CouldNotRun;
             }
         },
@@ -63,7 +65,7 @@ async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> Exi
     };
     let code = match instructions(&site, &environment, &certificate) {
         Ok(text) => {
-            print(&text);
+            print(&secrets.hide(&text));
             let signal = signals.next().await;
             tell(&format!("{signal}: the lab is down"));
             ExitCode::Passed

@@ -19,7 +19,7 @@ use crate::{
     causes::with_causes,
     exit_code::ExitCode,
     report::{ColorChoice, Style, color_choice},
-    source::{Coloring, process_variable as variable},
+    source::{Coloring, Secrets, process_variable as variable},
 };
 
 /// What the commands write to, and how it should look.
@@ -81,9 +81,9 @@ fn tell(text: &str) {
     drop(writeln!(stderr, "{text}"));
 }
 
-/// Tells an error with everything that caused it.
-fn tell_error(error: &dyn std::error::Error) {
-    tell(&format!("error: {}", with_causes(error)));
+/// Tells an error with everything that caused it, without secrets.
+fn tell_error(error: &dyn std::error::Error, secrets: &Secrets) {
+    tell(&format!("error: {}", secrets.hide(&with_causes(error))));
 }
 
 /// What can be typed, for tests of texts that tell people to type it.

@@ -25,6 +25,7 @@ use crate::{
     live::{Display, Live},
     report::{Report, json, junit, terminal as terminal_report},
     run::{Stopper, Terms},
+    source::Secrets,
     suite::{self, Assignment, RunFolder, RunId, SuiteError, Threads},
     timeline::Entry,
 };
@@ -81,16 +82,16 @@ fn run_all(
             terms: terms.clone(),
         });
     }
-    let folders: Vec<PathBuf> = assignments
+    let folders: Vec<(PathBuf, Secrets)> = assignments
         .iter()
-        .map(|assignment| assignment.folder.clone())
+        .map(|assignment| (assignment.folder.clone(), assignment.entry.secrets()))
         .collect();
     let conducting = watch_all(assignments, usize::from(arguments.jobs), terminal);
     let results = threads
         .block_on(conducting)
         .map_err(|error| format!("could not listen for signals: {error}"))?;
     let (mut codes, mut reports, mut reported) = (Vec::new(), Vec::new(), Vec::new());
-    for ((drill, result), folder) in results.into_iter().zip(folders) {
+    for ((drill, result), (folder, secrets)) in results.into_iter().zip(folders) {
         match result {
             Ok(report) => {
                 codes.push(ExitCode::from(&report.judgement));
@@ -99,7 +100,7 @@ fn run_all(
             }
             Err(error) => {
                 tell(&format!("{drill}:"));
-                tell_error(&error);
+                tell_error(&error, &secrets);
                 // Whatever it had captured may be as it left it.
                 let broken = matches!(error, SuiteError::Panicked(_) | SuiteError::NotRestored(_));
                 codes.push(if broken {
@@ -267,10 +268,10 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
     };
     let mut reports = Vec::new();
     for folder in &folders {
-        match suite::rebuild(folder, &variable) {
+        match suite::rebuild(folder) {
             Ok(report) => reports.push(report),
             Err(error) => {
-                tell_error(&error);
+                tell_error(&error, &Secrets::default());
                 return ExitCode::Usage;
             }
         }

@@ -30,7 +30,7 @@ pub(crate) const FAULTS: [&str; 9] = [
 ];
 
 pub(crate) fn decode(document: &Document) -> (Option<Drill>, Problems) {
-    let context = Context::new(&document.file);
+    let context = Context::of(document);
     let drill = decode_file(&context, document);
     let problems = context.into_problems();
     (drill.filter(|_| !problems.has_errors()), problems)
@@ -82,6 +82,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Drill> {
         inconclusive: inconclusive?,
         file: document.file.clone(),
         text: document.text.to_string(),
+        variables: document.variables.with_words(context.words()),
     })
 }
 

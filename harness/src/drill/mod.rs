@@ -14,7 +14,7 @@ use blackstart_lab::stack::DurationText;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::source::{Document, Position, Problems, Variables};
+use crate::source::{Document, FilledIn, Position, Problems, Reading, Variables};
 
 pub(crate) mod abort_if;
 pub(crate) mod decode;
@@ -39,7 +39,19 @@ pub(crate) struct DrillFile {
 
 /// Reads a drill file and keeps its tree.
 pub(crate) fn read(path: &Path, variables: Variables<'_>) -> (Option<DrillFile>, Problems) {
-    let (document, mut problems) = Document::read(path, variables);
+    read_as(path, Reading::Original(variables))
+}
+
+/// Reads the copy of a drill file that a run keeps, given the variables that were in force.
+pub(crate) fn read_copy(
+    path: &Path,
+    kept: &BTreeMap<String, String>,
+) -> (Option<DrillFile>, Problems) {
+    read_as(path, Reading::Copy(kept))
+}
+
+fn read_as(path: &Path, reading: Reading<'_>) -> (Option<DrillFile>, Problems) {
+    let (document, mut problems) = Document::read(path, reading);
     let file = document.and_then(|document| {
         let (drill, found) = decode::decode(&document);
         problems.append(found);
@@ -75,6 +87,8 @@ pub struct Drill {
     pub file: PathBuf,
     /// The text of the file, which the run keeps a copy of.
     pub text: String,
+    /// What of the process environment was filled in.
+    pub variables: FilledIn,
 }
 
 /// The condition before the first fault. If it does not hold, nothing is injected.

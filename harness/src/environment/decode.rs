@@ -50,9 +50,11 @@ const OWN_HEADERS: [(&str, &str, &str); 4] = [
 pub(crate) const RESERVED: [&str; 2] = ["down", "*"];
 
 pub(crate) fn decode(document: &Document) -> (Option<Environment>, Problems) {
-    let context = Context::new(&document.file);
+    let context = Context::of(document);
     let environment = decode_file(&context, document);
-    if let Some(environment) = &environment {
+    if let Some(environment) = &environment
+        && !context.is_copy()
+    {
         references::check(&context, document, environment);
     }
     let problems = context.into_problems();
@@ -80,7 +82,13 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let limits = file.default("limits", super::Limits::default(), limits::decode);
     let abort_if = file.default("abort-if", Vec::new(), abort_if::decode);
     let protected = file.default("protected", false, protected);
-    let stack = file.maybe("stack", stack::decode);
+    // Of a copy, what the lab stood in for is of no interest any more.
+    let stack = file.maybe("stack", |item| {
+        if context.is_copy() {
+            return Some(None);
+        }
+        stack::decode(item).map(Some)
+    });
     file.finish();
     Some(Environment {
         name: name?,
@@ -94,9 +102,10 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         limits: limits?,
         abort_if: abort_if?,
         protected: protected?,
-        stack: stack?,
+        stack: stack?.flatten(),
         file: document.file.clone(),
         text: document.text.to_string(),
+        variables: document.variables.with_words(context.words()),
     })
 }
 
@@ -142,6 +151,9 @@ fn service(item: Item<'_>) -> Option<Service> {
 
 fn url(item: Item<'_>) -> Option<String> {
     let text = item.text()?;
+    if item.may_stand_for_a_secret() {
+        return Some(text);
+    }
     let parsed = text.parse::<http::Uri>().ok();
     let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
     let host = parsed
@@ -226,6 +238,7 @@ fn headers(item: Item<'_>) -> Option<BTreeMap<String, String>> {
             sound = false;
         } else if let Some(text) = value.text()
             && text.parse::<http::HeaderValue>().is_err()
+            && !value.may_stand_for_a_secret()
         {
             value.report(format!("{} is not the value of a header", value.shown()));
             sound = false;
@@ -371,7 +384,7 @@ fn dns_probe(item: Item<'_>, host: &str) -> Option<DnsProbe> {
         let known = matches!(text.as_str(), "authority" | "resolver")
             || text.parse::<IpAddr>().is_ok()
             || text.parse::<SocketAddr>().is_ok();
-        if !known {
+        if !known && !server.may_stand_for_a_secret() {
             let problem = server.problem(format!(
                 "{} is no name server: expected `authority`, `resolver` or an address such as `192.0.2.53:53`",
                 server.shown()
@@ -418,7 +431,8 @@ pub(super) fn host_name(item: Item<'_>) -> Option<String> {
                 .chars()
                 .all(|character| character.is_ascii_alphanumeric() || "-_".contains(character))
     };
-    if text.len() > 253 || !text.split('.').all(label) {
+    let sound = text.len() <= 253 && text.split('.').all(label);
+    if !sound && !item.may_stand_for_a_secret() {
         item.report(format!("{} is not a host name", item.shown()));
         return None;
     }

@@ -18,8 +18,8 @@ use serde::Serialize;
 
 use crate::{
     check,
-    drill::{AbortIf, Located},
-    source::{Document, Problems, Variables},
+    drill::{AbortIf, Drill, Located},
+    source::{Document, FilledIn, Problems, Reading, Secrets, Variables},
 };
 
 pub(crate) mod decode;
@@ -55,7 +55,19 @@ pub(crate) struct EnvironmentFile {
 
 /// Reads an environment file and keeps its tree.
 pub(crate) fn read(path: &Path, variables: Variables<'_>) -> (Option<EnvironmentFile>, Problems) {
-    let (document, mut problems) = Document::read(path, variables);
+    read_as(path, Reading::Original(variables))
+}
+
+/// Reads the copy of an environment file that a run keeps, given the variables that were in force.
+pub(crate) fn read_copy(
+    path: &Path,
+    kept: &BTreeMap<String, String>,
+) -> (Option<EnvironmentFile>, Problems) {
+    read_as(path, Reading::Copy(kept))
+}
+
+fn read_as(path: &Path, reading: Reading<'_>) -> (Option<EnvironmentFile>, Problems) {
+    let (document, mut problems) = Document::read(path, reading);
     let file = document.and_then(|document| {
         let (environment, found) = decode::decode(&document);
         problems.append(found);
@@ -98,6 +110,8 @@ pub struct Environment {
     pub file: PathBuf,
     /// The text of the file as it was read, before `${NAME}` was filled in, so that no secret is in the copy that a run keeps.
     pub text: String,
+    /// What of the process environment was filled in.
+    pub variables: FilledIn,
 }
 
 /// What users ask for.
@@ -352,6 +366,19 @@ impl Recognise {
 }
 
 impl Environment {
+    /// What must not be shown of the environment.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::of([(&self.variables, self.text.as_str())])
+    }
+
+    /// What must not be shown of a drill in it.
+    pub fn secrets_with(&self, drill: &Drill) -> Secrets {
+        Secrets::of([
+            (&drill.variables, drill.text.as_str()),
+            (&self.variables, self.text.as_str()),
+        ])
+    }
+
     /// The users' own probe: the first that sends the read request on new connections and watches no standby.
     pub fn user_probe(&self) -> Option<&HttpProbe> {
         self.probes.iter().find_map(|probe| match &probe.value {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     cli,
     drill::{decode, expectations::EXPECTATIONS},
-    source::{Coloring, Document},
+    source::{Coloring, Document, Reading},
 };
 
 /// Topics that are neither faults nor expectations: exit codes, findings, traps, and what bounds a drill.
@@ -127,8 +127,11 @@ fn the_examples_on_the_pages_can_be_read() {
             if !has("expect:") {
                 text.push_str("expect: { rto: { within: 1m } }\n");
             }
-            let (document, problems) =
-                Document::parse(Path::new(page.topic), text.into(), &|_| None);
+            let (document, problems) = Document::parse(
+                Path::new(page.topic),
+                text.into(),
+                Reading::Original(&|_| None),
+            );
             assert!(problems.is_empty(), "{}", problems.render(Coloring::Plain));
             let (_, problems) = decode::decode(&document.expect("it is YAML"));
             assert!(problems.is_empty(), "{}", problems.render(Coloring::Plain));

@@ -72,6 +72,7 @@ fn run(drill: &str) -> Entry {
             describe: "scale web to 0".to_owned(),
             line: 7,
         }],
+        variables: BTreeMap::new(),
     };
     at(0.0, Event::Run(Box::new(started)))
 }

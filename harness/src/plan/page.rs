@@ -13,6 +13,14 @@ use crate::{
 impl fmt::Display for Plan {
     /// The plan as a page for the person who has to approve it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut page = String::new();
+        self.write(&mut page)?;
+        f.write_str(&self.secrets().hide(&page))
+    }
+}
+
+impl Plan {
+    fn write(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         let (drill, words) = (&self.drill, duration_words);
         let home = drill.steady_state.served_by.as_ref().or(self
             .environment
@@ -129,7 +137,7 @@ impl fmt::Display for Plan {
 
 impl Plan {
     /// What bounds the drill, whatever it says.
-    fn safety(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn safety(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         let (environment, limits) = (&self.environment, &self.environment.limits);
         let mut lines = Vec::new();
         if environment.protected {

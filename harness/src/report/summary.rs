@@ -18,6 +18,9 @@ use crate::{
     verdict::{CheckStatus, Verdict},
 };
 
+/// The options that make a run what it was, besides its drills and its seed.
+const KEPT: [&str; 2] = ["--env", "--speed"];
+
 /// The columns of the strip below a drill's line.
 const STRIP: usize = 32;
 
@@ -313,7 +316,27 @@ fn rerun(reports: &[Report]) -> String {
     {
         words.push(format!("--seed {}", first.run.seed));
     }
+    let kept = |report: &Report| -> Vec<String> { options(&report.run.command, KEPT).collect() };
+    if let [first, rest @ ..] = chosen.as_slice()
+        && rest.iter().all(|report| kept(report) == kept(first))
+    {
+        words.extend(kept(first));
+    }
     words.join(" ")
+}
+
+/// The options of a command line that have one of these names, each with its value.
+fn options<'a>(command: &'a [String], names: [&'a str; 2]) -> impl Iterator<Item = String> + 'a {
+    let next = command.iter().skip(1).map(Some).chain([None]);
+    command.iter().zip(next).filter_map(move |(word, next)| {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, value),
+            None => (word.as_str(), next?.as_str()),
+        };
+        names
+            .contains(&name)
+            .then(|| format!("{name} {}", quoted(value)))
+    })
 }
 
 /// A word as a shell takes it for one. What is not visible is spelled out and then names no file, which is better than an order.
@@ -356,6 +379,18 @@ mod tests {
             rerun(&[passed]),
             "blackstart run drills/scale-to-zero.yaml --seed 7"
         );
+        let command = "blackstart run --speed 60 --env=fixtures/my$env.yaml --reports x";
+        failed.run.command = command.split(' ').map(str::to_owned).collect();
+        assert_eq!(
+            rerun(&[failed.clone()]),
+            "blackstart run drills/region-failover.yaml --seed 7 --speed 60 --env 'fixtures/my$env.yaml'"
+        );
+        assert_eq!(
+            rerun(&[failed.clone(), sample::failing_rto()]),
+            "blackstart run drills/region-failover.yaml --seed 7",
+            "two commands have no options in common"
+        );
+        failed.run.command.clear();
         failed.drill.file = "drills/$(reboot)'s.yaml".to_owned();
         assert_eq!(
             rerun(&[failed]),

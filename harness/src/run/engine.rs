@@ -196,6 +196,7 @@ pub fn started(plan: &Plan, options: &Options) -> RunStarted {
             .iter()
             .map(|fault| fault.facts.clone())
             .collect(),
+        variables: plan.secrets().kept().clone(),
     }
 }
 

@@ -10,12 +10,15 @@ use super::{Clock, abort::Aborts, home::View, step};
 use crate::{
     episode::Watch,
     plan::Plan,
+    source::Secrets,
     timeline::{Entry, Event, ProbeKind, file::Writer, io},
 };
 
 /// Records events as they happen.
 pub(super) struct Recorder<'a> {
     clock: Clock,
+    /// What is neither written nor told to anybody.
+    secrets: Secrets,
     writer: Writer,
     on_event: &'a mut (dyn FnMut(&Entry) + Send),
     watches: BTreeMap<String, Watch>,
@@ -55,6 +58,7 @@ impl<'a> Recorder<'a> {
             .collect();
         Self {
             clock,
+            secrets: plan.secrets(),
             writer,
             on_event,
             watches,
@@ -72,7 +76,8 @@ impl<'a> Recorder<'a> {
         let entry = Entry {
             at: self.clock.now(),
             event,
-        };
+        }
+        .without(&self.secrets);
         if self.broken.is_none()
             && let Err(error) = self.writer.append(&entry)
         {

@@ -5,7 +5,7 @@ use std::{
 
 use jsonschema::Validator;
 
-use crate::source::{Coloring, Document, Node, Problems, Value};
+use crate::source::{Coloring, Document, Node, Problems, Reading, Value};
 
 /// A drill with every key there is.
 const FULL_DRILL: &str = include_str!("../../../fixtures/full/drill.yaml");
@@ -39,7 +39,11 @@ fn files(folder: &str) -> Vec<PathBuf> {
 fn json_of(file: &Path) -> Option<serde_json::Value> {
     let text = fs::read_to_string(file).ok()?;
     // Validated as an editor does: before variables are filled in.
-    let (document, _) = Document::parse(file, text.into(), &|name| Some(format!("${{{name}}}")));
+    let (document, _) = Document::parse(
+        file,
+        text.into(),
+        Reading::Original(&|name| Some(format!("${{{name}}}"))),
+    );
     Some(document?.root.to_json())
 }
 
@@ -186,7 +190,7 @@ fn agree_on_missing_keys(
     decode: impl Fn(&Document) -> Problems,
 ) {
     let file = root().join(file);
-    let (document, problems) = Document::parse(&file, text.into(), &|_| None);
+    let (document, problems) = Document::parse(&file, text.into(), Reading::Original(&|_| None));
     assert!(problems.is_empty(), "{}", problems.render(Coloring::Plain));
     let document = document.expect("it is YAML");
     let problems = decode(&document);

@@ -1,6 +1,7 @@
 //! Reading one file into a tree, under limits.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use std::{
 use serde_yaml::{MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::{
-    Position, Problem, Problems, Variables,
+    FilledIn, Position, Problem, Problems, Variables,
     node::{Node, Place, Step, Value},
     variables,
 };
@@ -32,15 +33,41 @@ pub(crate) struct Document {
     /// The text as it was read, before variables were filled in.
     pub(crate) text: Arc<str>,
     pub(crate) root: Node,
+    /// What was filled in.
+    pub(crate) variables: FilledIn,
+    /// Whether this is the copy that a run keeps.
+    pub(crate) is_copy: bool,
+}
+
+/// What variables stand for in a file.
+#[derive(Clone, Copy)]
+pub(crate) enum Reading<'a> {
+    /// What the process environment holds; a variable that is not set and has no default is a problem.
+    Original(Variables<'a>),
+    /// What was in force when the file was copied, with what may not be kept standing for itself. The file was checked then.
+    Copy(&'a BTreeMap<String, String>),
+}
+
+impl Reading<'_> {
+    /// The value of a variable.
+    pub(super) fn value(&self, name: &str, default: Option<&str>) -> Option<String> {
+        match self {
+            Self::Original(variables) => variables(name),
+            Self::Copy(kept) => {
+                let stand_in = || default.is_none().then(|| format!("${{{name}}}"));
+                kept.get(name).cloned().or_else(stand_in)
+            }
+        }
+    }
 }
 
 impl Document {
     /// Reads a file. A missing variable is a problem that leaves the document usable, so that what else is wrong is found too.
-    pub(crate) fn read(path: &Path, variables: Variables<'_>) -> (Option<Self>, Problems) {
+    pub(crate) fn read(path: &Path, reading: Reading<'_>) -> (Option<Self>, Problems) {
         let mut problems = Problems::default();
         match read_bytes(path) {
             Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => return Self::parse(path, text.into(), variables),
+                Ok(text) => return Self::parse(path, text.into(), reading),
                 Err(error) => {
                     let sound = error.utf8_error().valid_up_to();
                     let text = String::from_utf8_lossy(error.as_bytes());
@@ -62,7 +89,7 @@ impl Document {
     pub(crate) fn parse(
         path: &Path,
         text: Arc<str>,
-        variables: Variables<'_>,
+        reading: Reading<'_>,
     ) -> (Option<Self>, Problems) {
         let mut problems = Problems::default();
         problems.remember(path, &text);
@@ -104,11 +131,13 @@ impl Document {
             );
             return (None, problems);
         }
-        variables::fill(path, &text, &mut root, variables, &mut problems);
+        let variables = variables::fill(path, &text, &mut root, reading, &mut problems);
         let document = Self {
             file: path.to_owned(),
             text,
             root,
+            variables,
+            is_copy: matches!(reading, Reading::Copy(_)),
         };
         (Some(document), problems)
     }

@@ -3,6 +3,7 @@
 //! - [`Problem`] and [`Problems`]: what is wrong, where, and how it is shown.
 //! - `node` reads YAML into a tree in which every key and value knows its place; `variables` fills in `${NAME}`.
 //! - `document` reads a file under limits, so that no file can exhaust the machine.
+//! - `secrets` keeps what variables held out of everything that is shown or kept.
 //! - `reader` takes a tree apart and reports everything that is wrong with it, not only the first thing.
 
 mod document;
@@ -10,14 +11,16 @@ mod duration;
 mod node;
 mod problem;
 mod reader;
+mod secrets;
 mod variables;
 
-pub(crate) use document::Document;
+pub(crate) use document::{Document, Reading};
 pub(crate) use node::{Key, Node, Place, Step, Value};
 pub(crate) use problem::nearest;
 pub(crate) use reader::{Context, Item, Mapping, one_of, report_duplicates, shown, unknown_key};
 
 pub use problem::{Coloring, Problem, Problems, Severity};
+pub use secrets::{FilledIn, Secrets};
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -2,9 +2,9 @@
 
 mod values;
 
-use std::{cell::RefCell, path::Path};
+use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
-use super::{Key, Node, Place, Problem, Problems, Value};
+use super::{Document, Key, Node, Place, Problem, Problems, Value};
 
 const NAME_RULE: &str = "a name has letters, digits, `-`, `_` and `.`, starts with a letter or digit and has at most 64 characters";
 
@@ -12,15 +12,38 @@ const NAME_RULE: &str = "a name has letters, digits, `-`, `_` and `.`, starts wi
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     file: &'a Path,
+    /// Whether the file is a copy that was checked when it was made, with secrets standing for themselves.
+    is_copy: bool,
     problems: RefCell<Problems>,
+    /// The values that variables are part of and that were read as words of the language.
+    words: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(file: &'a Path) -> Self {
         Self {
             file,
+            is_copy: false,
             problems: RefCell::default(),
+            words: RefCell::default(),
         }
+    }
+
+    /// For taking a document apart.
+    pub(crate) fn of(document: &'a Document) -> Self {
+        Self {
+            is_copy: document.is_copy,
+            ..Self::new(&document.file)
+        }
+    }
+
+    pub(crate) fn is_copy(&self) -> bool {
+        self.is_copy
+    }
+
+    /// The values of variables that were read as words of the language, which are no secrets.
+    pub(crate) fn words(&self) -> BTreeSet<String> {
+        self.words.borrow().clone()
     }
 
     pub(crate) fn file(&self) -> &'a Path {
@@ -97,6 +120,18 @@ impl<'a> Item<'a> {
     /// Whether a variable has a part in the value.
     pub(crate) fn is_filled(self) -> bool {
         self.node.filled
+    }
+
+    /// Whether this is a value of a copy in which a secret may stand for itself: what it looked like was checked before the run.
+    pub(crate) fn may_stand_for_a_secret(self) -> bool {
+        self.context.is_copy && self.node.filled
+    }
+
+    /// Takes note that this is a word of the language.
+    fn note_word(self, text: &str) {
+        if self.node.filled {
+            self.context.words.borrow_mut().insert(text.to_owned());
+        }
     }
 
     fn wrong_kind(self, wanted: &str) {
@@ -372,7 +407,7 @@ pub(crate) fn report_duplicates<'a>(
     what: &str,
     names: impl IntoIterator<Item = (&'a str, Place)>,
 ) {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (name, place) in names {
         if !seen.insert(name) {
             context.push(Problem::error(

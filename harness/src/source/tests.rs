@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use proptest::prelude::*;
 
-use super::{Coloring, Document, Key, Node, Place, Problems, Value};
+use super::{Coloring, Document, FilledIn, Key, Node, Place, Problems, Reading, Value};
 use crate::{
     check,
     drill::{self, DrillFile},
@@ -20,9 +20,8 @@ fn file() -> std::path::PathBuf {
 }
 
 fn parse(text: &str) -> (Option<Document>, Problems) {
-    Document::parse(&file(), text.into(), &|name| {
-        (name == "SECRET").then(|| "hunter2".to_owned())
-    })
+    let variables = |name: &str| (name == "SECRET").then(|| "hunter2".to_owned());
+    Document::parse(&file(), text.into(), Reading::Original(&variables))
 }
 
 /// Reads a document as a drill and as an environment, and checks it against the full ones.
@@ -258,6 +257,8 @@ proptest! {
             file: file(),
             text: Arc::from(""),
             root,
+            variables: FilledIn::default(),
+            is_copy: false,
         };
         read(&document);
     }

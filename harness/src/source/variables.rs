@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Problem, Problems, Variables,
+    FilledIn, Problem, Problems, Reading,
     node::{Node, Place, Value},
 };
 
@@ -11,38 +11,64 @@ use super::{
 pub(super) fn fill(
     path: &Path,
     text: &str,
-    node: &mut Node,
-    variables: Variables<'_>,
+    root: &mut Node,
+    reading: Reading<'_>,
     problems: &mut Problems,
-) {
-    match &mut node.value {
-        Value::Text(value) => {
-            if !value.contains("${") {
-                return;
+) -> FilledIn {
+    let mut filling = Filling {
+        path,
+        text,
+        reading,
+        problems,
+        filled_in: FilledIn::default(),
+    };
+    filling.fill(root);
+    filling.filled_in
+}
+
+struct Filling<'a> {
+    path: &'a Path,
+    text: &'a str,
+    reading: Reading<'a>,
+    problems: &'a mut Problems,
+    filled_in: FilledIn,
+}
+
+impl Filling<'_> {
+    fn fill(&mut self, node: &mut Node) {
+        match &mut node.value {
+            Value::Text(value) => {
+                if !value.contains("${") {
+                    return;
+                }
+                let outcome = fill_text(value, self.reading, &mut self.filled_in);
+                node.filled = outcome.filled;
+                node.value = if outcome.problems.is_empty() {
+                    Value::Text(outcome.text)
+                } else {
+                    Value::Unknown
+                };
+                for (variable, trouble) in outcome.problems {
+                    let place = place_of(self.text, node.place, &variable);
+                    self.problems
+                        .push(trouble.into_problem(self.path, place, &variable));
+                }
             }
-            let outcome = fill_text(value, variables);
-            node.filled = outcome.filled;
-            node.value = if outcome.problems.is_empty() {
-                Value::Text(outcome.text)
-            } else {
-                Value::Unknown
-            };
-            for (variable, trouble) in outcome.problems {
-                let place = place_of(text, node.place, &variable);
-                problems.push(trouble.into_problem(path, place, &variable));
+            Value::Sequence(items) => {
+                for item in items {
+                    self.fill(item);
+                }
             }
-        }
-        Value::Sequence(items) => {
-            for item in items {
-                fill(path, text, item, variables, problems);
+            Value::Mapping(entries) => {
+                for (_, value) in entries {
+                    self.fill(value);
+                }
             }
-        }
-        Value::Mapping(entries) => {
-            for (_, value) in entries {
-                fill(path, text, value, variables, problems);
-            }
-        }
-        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Unknown => {
+            Value::Null
+            | Value::Boolean(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Unknown => {}
         }
     }
 }
@@ -79,7 +105,7 @@ struct Outcome {
     problems: Vec<(String, Trouble)>,
 }
 
-fn fill_text(value: &str, variables: Variables<'_>) -> Outcome {
+fn fill_text(value: &str, reading: Reading<'_>, filled_in: &mut FilledIn) -> Outcome {
     let mut outcome = Outcome::default();
     let mut rest = value;
     while let Some(start) = rest.find("${") {
@@ -103,8 +129,12 @@ fn fill_text(value: &str, variables: Variables<'_>) -> Outcome {
             None => (inside, None),
         };
         if is_name(name) {
-            match variables(name).filter(|value| !(value.is_empty() && default.is_some())) {
-                Some(value) => outcome.text.push_str(&value),
+            let value = reading.value(name, default);
+            match value.filter(|value| !(value.is_empty() && default.is_some())) {
+                Some(value) => {
+                    filled_in.insert(name, &value);
+                    outcome.text.push_str(&value);
+                }
                 None => match default {
                     Some(default) => outcome.text.push_str(default),
                     None => outcome.problems.push((written.to_owned(), Trouble::NotSet)),
@@ -148,6 +178,8 @@ fn place_of(text: &str, value: Place, variable: &str) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn known(name: &str) -> Option<String> {
@@ -156,6 +188,27 @@ mod tests {
             "EMPTY" => Some(String::new()),
             "NESTED" => Some("${HOST}".to_owned()),
             _ => None,
+        }
+    }
+
+    fn fill_text(written: &str) -> Outcome {
+        super::fill_text(written, Reading::Original(&known), &mut FilledIn::default())
+    }
+
+    #[test]
+    fn in_a_copy_only_what_was_in_force_counts() {
+        let kept = BTreeMap::from([("LIMIT".to_owned(), "45s".to_owned())]);
+        for (written, expected) in [
+            ("${LIMIT:-5s}", "45s"),
+            ("${HOST:-fallback}", "fallback"),
+            ("https://${HOST}/", "https://${HOST}/"),
+        ] {
+            let mut filled_in = FilledIn::default();
+            let outcome = super::fill_text(written, Reading::Copy(&kept), &mut filled_in);
+            assert_eq!(
+                (outcome.text.as_str(), outcome.problems.len()),
+                (expected, 0)
+            );
         }
     }
 
@@ -171,7 +224,7 @@ mod tests {
             ("${NESTED}", "${HOST}"),
             ("$HOST and $ and {HOST}", "$HOST and $ and {HOST}"),
         ] {
-            let outcome = fill_text(written, &known);
+            let outcome = fill_text(written);
             assert_eq!(
                 (outcome.text.as_str(), outcome.problems.len()),
                 (expected, 0),
@@ -182,7 +235,7 @@ mod tests {
 
     #[test]
     fn two_dollars_stand_for_one_and_fill_in_nothing() {
-        let outcome = fill_text("$${HOST} costs $$5", &known);
+        let outcome = fill_text("$${HOST} costs $$5");
         assert_eq!(outcome.text, "${HOST} costs $$5");
         assert!(!outcome.filled);
     }
@@ -196,7 +249,7 @@ mod tests {
             ("${1A}", "${1A}", Trouble::BadName),
             ("${A:?b}", "${A:?b}", Trouble::BadName),
         ] {
-            let outcome = fill_text(written, &known);
+            let outcome = fill_text(written);
             assert_eq!(
                 outcome.problems,
                 [(variable.to_owned(), trouble)],

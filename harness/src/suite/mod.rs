@@ -3,6 +3,7 @@
 mod folder;
 
 use std::{
+    collections::BTreeMap,
     panic::catch_unwind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,11 +19,11 @@ use tokio::{
 
 use crate::{
     catalog,
+    causes::with_causes,
     plan::{Plan, PlanError, plan},
     provider::site::{Site, SiteError},
     report::Report,
     run::{Finished, Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for, started},
-    source::Variables,
     timeline::{
         Entry, Event, Outcome, Phase,
         file::{Reader, Writer},
@@ -155,8 +156,18 @@ pub async fn conduct(
             return judge(&assignment.folder, drill, environment);
         }
     };
-    let left_broken = finished.left_broken;
-    let mut report = match judge(&assignment.folder, drill, environment) {
+    let secrets = plan.secrets();
+    let left_broken: Vec<String> = finished
+        .left_broken
+        .iter()
+        .map(|text| secrets.hide(text).into_owned())
+        .collect();
+    // From what was kept, in which no secret is: whatever is rebuilt later is the same.
+    let judged = recorded(&assignment.folder).and_then(|mut kept| {
+        kept.drill.file.clone_from(&drill.file);
+        judge(&assignment.folder, &kept.drill, &kept.environment)
+    });
+    let mut report = match judged {
         Ok(report) => report,
         Err(error) if left_broken.is_empty() => return Err(error),
         Err(_) => return Err(SuiteError::NotRestored(left_broken.join("; "))),
@@ -167,7 +178,9 @@ pub async fn conduct(
         judgement.restored = left_broken.is_empty();
         judgement.reasons.extend(left_broken);
         if let Outcome::CouldNotRun { reason, .. } = finished.outcome {
-            judgement.reasons.insert(0, reason);
+            judgement
+                .reasons
+                .insert(0, secrets.hide(&reason).into_owned());
         }
     }
     Ok(report)
@@ -213,7 +226,7 @@ fn record_not_begun(
     } else {
         Outcome::CouldNotRun {
             phase: Phase::SteadyState,
-            reason: chain(error),
+            reason: with_causes(error),
         }
     };
     let started = Event::Run(Box::new(started(plan, options)));
@@ -225,25 +238,12 @@ fn record_not_begun(
         let entry = Entry {
             at: Duration::ZERO,
             event,
-        };
+        }
+        .without(&plan.secrets());
         writer.append(&entry)?;
         on_event(&entry);
     }
     Ok(())
-}
-
-/// An error and everything that caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// Runs drills, so many at once, each in a place of its own. Yields what came of them in the order of the assignments.
@@ -338,12 +338,16 @@ pub fn judge(
     let path = folder.join(EVENTS);
     let mut judge = Judge::new(drill, environment);
     let mut started = None;
-    for entry in Reader::open(&path)? {
+    let mut reader = Reader::open(&path)?;
+    for entry in &mut reader {
         let entry = entry?;
         judge.push(&entry);
         if let Event::Run(run) = entry.event {
             started = Some(run);
         }
+    }
+    if let Some(line) = reader.torn() {
+        judge.torn(line);
     }
     let started = started.ok_or(SuiteError::NoRun(path))?;
     Ok(Report::new(
@@ -359,12 +363,25 @@ pub fn judge(
 ///
 /// # Errors
 /// If they cannot be read.
-pub fn rebuild(folder: &Path, variables: Variables<'_>) -> Result<Report, SuiteError> {
-    let (entry, problems) =
-        catalog::load_recorded(&folder.join(DRILL), &folder.join(ENVIRONMENT), variables);
-    let entry = entry.ok_or_else(|| SuiteError::Copies {
+pub fn rebuild(folder: &Path) -> Result<Report, SuiteError> {
+    let kept = recorded(folder)?;
+    judge(folder, &kept.drill, &kept.environment)
+}
+
+/// Loads the copies of a drill and its environment, with the variables that were in force.
+fn recorded(folder: &Path) -> Result<catalog::Entry, SuiteError> {
+    // A timeline without a beginning is left to the judge.
+    let variables = match Reader::open(folder.join(EVENTS))?.next() {
+        Some(Ok(Entry {
+            event: Event::Run(run),
+            ..
+        })) => run.variables,
+        Some(_) | None => BTreeMap::new(),
+    };
+    let (drill, environment) = (folder.join(DRILL), folder.join(ENVIRONMENT));
+    let (entry, problems) = catalog::load_recorded(&drill, &environment, &variables);
+    entry.ok_or_else(|| SuiteError::Copies {
         folder: folder.to_owned(),
         problems: problems.render(crate::source::Coloring::Plain),
-    })?;
-    judge(folder, &entry.drill, &entry.environment)
+    })
 }

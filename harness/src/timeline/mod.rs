@@ -5,6 +5,7 @@
 //! Events say what happened and nothing about how it is shown.
 
 pub mod file;
+mod hiding;
 pub mod io;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
@@ -147,6 +148,9 @@ pub struct RunStarted {
     pub observers: Vec<String>,
     /// The faults, by number.
     pub faults: Vec<FaultPlanned>,
+    /// What the variables held that were filled in from the process environment; a secret stands for itself, `${NAME}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// A probe as it was set up.

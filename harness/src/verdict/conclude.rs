@@ -83,7 +83,13 @@ impl Record<'_> {
             reasons.push("the record does not tell of the beginning of a run".to_owned());
         }
         match &self.ended {
-            None => reasons.push("the run was killed: its record has no end".to_owned()),
+            None => {
+                reasons.push("the run was killed: its record has no end".to_owned());
+                let torn = self.torn.iter();
+                reasons.extend(
+                    torn.map(|line| format!("the timeline ends in the middle of line {line}")),
+                );
+            }
             Some((Outcome::CouldNotRun { phase, reason }, _)) => {
                 let phase = super::word(phase);
                 reasons.push(format!(

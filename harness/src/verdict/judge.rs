@@ -28,6 +28,7 @@ pub struct Judge<'a> {
     aborted: Option<Aborted>,
     interrupted: Option<String>,
     ended: Option<(Outcome, f64)>,
+    torn: Option<u64>,
     last: Duration,
 }
 
@@ -46,6 +47,7 @@ impl<'a> Judge<'a> {
             aborted: None,
             interrupted: None,
             ended: None,
+            torn: None,
             last: Duration::ZERO,
         }
     }
@@ -116,6 +118,11 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Takes note that the record ends in the middle of a line, by its number.
+    pub fn torn(&mut self, line: u64) {
+        self.torn = Some(line);
+    }
+
     /// Judges what was taken.
     pub fn finish(mut self) -> Judgement {
         for probe in &mut self.probes {
@@ -136,6 +143,7 @@ impl<'a> Judge<'a> {
             aborted: self.aborted,
             interrupted: self.interrupted,
             ended: self.ended,
+            torn: self.torn,
             length: self.last,
         }
         .judge()

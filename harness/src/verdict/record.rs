@@ -74,6 +74,8 @@ pub(super) struct Record<'a> {
     pub(super) aborted: Option<Aborted>,
     pub(super) interrupted: Option<String>,
     pub(super) ended: Option<(Outcome, f64)>,
+    /// The number of the last line, if the record ends in the middle of it.
+    pub(super) torn: Option<u64>,
     pub(super) length: Duration,
 }
 

@@ -7,6 +7,7 @@ mod lab;
 mod program;
 mod reports;
 mod runs;
+mod secrets;
 mod trouble;
 
 use std::{fs, process::Output, sync::OnceLock};

@@ -76,7 +76,21 @@ fn a_run_that_was_killed_has_a_report_and_could_not_run() {
             "{length}: {}",
             stdout(&output)
         );
+        let line = whole[..length].split(|byte| *byte == b'\n').count();
+        let torn = format!("the timeline ends in the middle of line {line}");
+        let is_torn = !whole[..length].ends_with(b"\n");
+        assert_eq!(
+            output_json(copy.path()).contains(&torn),
+            is_torn,
+            "{length}: {}",
+            stdout(&output)
+        );
     }
+}
+
+/// What `report.json` of a run says.
+fn output_json(run: &Path) -> String {
+    fs::read_to_string(run.join("report.json")).unwrap()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! The service is broken at known times in known ways, so that what the judge makes of the samples can be held against the truth.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use blackstart::{
     drill::{
@@ -12,7 +12,7 @@ use blackstart::{
         Connection, DnsProbe, DnsView, Environment, HttpProbe, Limits, Observer, Probe, Recognise,
         Service, Target, Tier,
     },
-    source::Position,
+    source::{FilledIn, Position},
     timeline::{
         Entry, ErrorClass, Event, FaultPlanned, FaultStep, Outcome, Phase, PhaseTimes, ProbeKind,
         ProbeStarted, RunStarted, Sample, SampleVerdict, VoidReason,
@@ -181,7 +181,7 @@ pub(crate) fn sample(
         phases: PhaseTimes::default(),
         status: None,
         address: None,
-        headers: std::collections::BTreeMap::new(),
+        headers: BTreeMap::new(),
         found: Vec::new(),
         answers: Vec::new(),
         ttl: None,
@@ -242,6 +242,7 @@ impl Script {
                 describe: "stop web".to_owned(),
                 line: 7,
             }],
+            variables: BTreeMap::new(),
         };
         let phase = |at, phase| entry(at, Event::Phase { phase });
         let mut entries = vec![phase(self.issued, Phase::Inject)];
@@ -333,6 +334,7 @@ pub(crate) fn drill(expect: Vec<Expect>) -> Drill {
         inconclusive: InconclusivePolicy::Fail,
         file: "drills/stop-primary.yaml".into(),
         text: String::new(),
+        variables: FilledIn::default(),
     }
 }
 
@@ -379,7 +381,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         speed: 1.0,
         service: Service {
             url: "https://www.test/".to_owned(),
-            requests: std::collections::BTreeMap::new(),
+            requests: BTreeMap::new(),
         },
         tiers: vec![tier("primary"), tier("vm")],
         probes: [
@@ -409,5 +411,6 @@ pub(crate) fn environment(every: Duration) -> Environment {
         stack: None,
         file: "fixtures/environments/pair.yaml".into(),
         text: String::new(),
+        variables: FilledIn::default(),
     }
 }

@@ -37,7 +37,11 @@ impl Item<'_> {
 
     /// Whether this is exactly such a text.
     pub(crate) fn is_text(self, text: &str) -> bool {
-        self.node.text() == Some(text)
+        let is_it = self.node.text() == Some(text);
+        if is_it {
+            self.note_word(text);
+        }
+        is_it
     }
 
     /// Whether this is a text that starts so.
@@ -51,7 +55,7 @@ impl Item<'_> {
         let sound = text.starts_with('/')
             && !text.contains(char::is_whitespace)
             && text.parse::<http::uri::PathAndQuery>().is_ok();
-        if !sound {
+        if !sound && !self.may_stand_for_a_secret() {
             self.report(format!(
                 "{} is not the path of a URL, which starts with `/`",
                 self.shown()
@@ -64,7 +68,7 @@ impl Item<'_> {
     /// The name of an HTTP header.
     pub(crate) fn header_name(self) -> Option<String> {
         let text = self.text()?;
-        if text.parse::<http::HeaderName>().is_err() {
+        if text.parse::<http::HeaderName>().is_err() && !self.may_stand_for_a_secret() {
             self.report(format!("{} is not the name of a header", self.shown()));
             return None;
         }
@@ -246,7 +250,10 @@ impl Item<'_> {
         words
             .iter()
             .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
+            .map(|(word, value)| {
+                self.note_word(word);
+                *value
+            })
             .or_else(|| {
                 let problem = self.problem(format!(
                     "{} is not a value of `{}`, expected {}",

@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn thirty_stars_take_no_longer_than_one() {
         // With every star tried in every place, these would be a billion billion attempts.
-        let wanted = format!("{}page", "* down ".repeat(30));
+        let wanted = format!("{}* page", "* down ".repeat(30));
         assert!(!matches(&steps(&wanted), &steps(&"down vm ".repeat(60))));
         let found = format!("{}page", "down vm ".repeat(60));
         assert!(matches(&steps(&wanted), &steps(&found)));
