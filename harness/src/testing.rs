@@ -86,7 +86,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 seed,
                 command: suite::command_line(),
                 labs: threads.labs(),
-                terms: Terms::of_process(|name| std::env::var(name).ok()),
+                terms: Terms::of_process(process_variable),
             };
             conduct(&threads, &assignment)
         })

@@ -192,8 +192,8 @@ async fn a_dry_run_does_all_but_touch() {
     let terminal = tried.terminal();
     for words in [
         "DRY RUN",
-        "would set answers to",
-        "restore it set answers to normally",
+        "would answer every request with 503 on lab virtual-machine/first",
+        "to restore it set answers to normal",
         "nothing was injected",
     ] {
         assert!(terminal.contains(words), "{words}: {terminal}");

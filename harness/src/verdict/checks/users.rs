@@ -349,7 +349,7 @@ mod tests {
         // With every star tried in every place, these would be a billion billion attempts.
         let wanted = format!("{}* page", "* down ".repeat(30));
         assert!(!matches(&steps(&wanted), &steps(&"down vm ".repeat(60))));
-        let found = format!("{}page", "down vm ".repeat(60));
+        let found = format!("{}down page", "down vm ".repeat(60));
         assert!(matches(&steps(&wanted), &steps(&found)));
     }
 
