@@ -4,15 +4,17 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings, State};
+use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings, State, UnknownKind};
 
-use super::{Fault, Found, Health, Provider, ProviderError, Undo};
+use super::{Current, Fault, Health, Provider, ProviderError, Undo};
 use crate::{
     drill,
     environment::{Environment, Target},
     probe::BoxFuture,
 };
 
+/// The binding's name in what is captured.
+const BINDING: &str = "lab";
 /// How long a call of the admin API may take.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -112,6 +114,29 @@ impl Provider for LabProvider {
             target: fault.target().to_owned(),
             resource,
             settings,
+        }))
+    }
+
+    fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
+        let bad = |reason: String| ProviderError::BadUndo {
+            target: undo.target.clone(),
+            reason,
+        };
+        if undo.binding != BINDING {
+            return Err(bad(format!("it is of the binding `{}`", undo.binding)));
+        }
+        let (kind, name) = undo
+            .resource
+            .split_once('/')
+            .ok_or_else(|| bad(format!("`{}` names nothing in a lab", undo.resource)))?;
+        let kind = kind
+            .parse()
+            .map_err(|error: UnknownKind| bad(error.to_string()))?;
+        Ok(Box::new(LabFault {
+            lab: self.clone(),
+            target: undo.target.clone(),
+            resource: Resource::new(kind, name),
+            settings: settings(undo, &undo.injected)?,
         }))
     }
 
@@ -242,13 +267,12 @@ struct LabFault {
     settings: Settings,
 }
 
-impl LabFault {
-    fn captured(&self, undo: &Undo) -> Result<Settings, ProviderError> {
-        serde_json::from_value(undo.state.clone()).map_err(|error| ProviderError::BadUndo {
-            target: self.target.clone(),
-            reason: error.to_string(),
-        })
-    }
+/// Reads settings from what was captured.
+fn settings(undo: &Undo, value: &serde_json::Value) -> Result<Settings, ProviderError> {
+    serde_json::from_value(value.clone()).map_err(|error| ProviderError::BadUndo {
+        target: undo.target.clone(),
+        reason: error.to_string(),
+    })
 }
 
 impl Fault for LabFault {
@@ -264,14 +288,19 @@ impl Fault for LabFault {
         Box::pin(async move {
             let state = self.lab.state(&self.resource).await?;
             let before = only(&state.settings, &self.settings);
-            Ok(Undo {
-                target: self.target.clone(),
-                binding: "lab".to_owned(),
-                words: format!("set {} of lab {}", words(&before), self.resource),
-                state: serde_json::to_value(&before).map_err(|error| ProviderError::BadUndo {
+            let value = |settings: &Settings| {
+                serde_json::to_value(settings).map_err(|error| ProviderError::BadUndo {
                     target: self.target.clone(),
                     reason: error.to_string(),
-                })?,
+                })
+            };
+            Ok(Undo {
+                target: self.target.clone(),
+                binding: BINDING.to_owned(),
+                resource: self.resource.to_string(),
+                words: format!("set {} of lab {}", words(&before), self.resource),
+                state: value(&before)?,
+                injected: value(&self.settings)?,
             })
         })
     }
@@ -285,37 +314,33 @@ impl Fault for LabFault {
         })
     }
 
-    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>> {
-        Box::pin(async move { self.compare(&self.settings).await })
+    fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
+        Box::pin(async move {
+            let captured = settings(undo, &undo.state)?;
+            let state = self.lab.state(&self.resource).await?;
+            let now = only(&state.settings, &captured);
+            Ok(if now == captured {
+                Current::AsCaptured
+            } else if now == self.settings {
+                Current::AsInjected
+            } else {
+                Current::Otherwise(format!(
+                    "{} has {}; it had {} when it was captured, and the fault set {}",
+                    self.resource,
+                    shown(&now),
+                    shown(&captured),
+                    shown(&self.settings)
+                ))
+            })
+        })
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move {
             self.lab
-                .apply(&self.resource, &self.captured(undo)?)
+                .apply(&self.resource, &settings(undo, &undo.state)?)
                 .await
                 .map(drop)
-        })
-    }
-
-    fn is_restored<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>> {
-        Box::pin(async move { self.compare(&self.captured(undo)?).await })
-    }
-}
-
-impl LabFault {
-    async fn compare(&self, expected: &Settings) -> Result<Found, ProviderError> {
-        let state = self.lab.state(&self.resource).await?;
-        let now = only(&state.settings, expected);
-        Ok(if now == *expected {
-            Found::AsExpected
-        } else {
-            Found::Otherwise(format!(
-                "{} has {} instead of {}",
-                self.resource,
-                words(&now),
-                words(expected)
-            ))
         })
     }
 }
@@ -341,6 +366,15 @@ fn words(settings: &Settings) -> String {
     let fields: Vec<_> = pairs(settings)
         .into_iter()
         .map(|(name, value)| format!("{name} to {value}"))
+        .collect();
+    fields.join(", ")
+}
+
+/// Settings as a state: `replicas 0`.
+fn shown(settings: &Settings) -> String {
+    let fields: Vec<_> = pairs(settings)
+        .into_iter()
+        .map(|(name, value)| format!("{name} {value}"))
         .collect();
     fields.join(", ")
 }

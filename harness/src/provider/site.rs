@@ -19,6 +19,7 @@ use super::{Provider, lab::LabProvider};
 use crate::{
     drill::{Drill, Expect},
     environment::{self, DnsView, Environment, Probe as ProbeSetup, Tier},
+    journal::Access,
     probe::{
         GOOD_WITHIN_FLOOR, Probe, Recognition, TIMEOUT_FLOOR,
         cached::CachedProbe,
@@ -37,6 +38,7 @@ pub struct Site {
     environment: Arc<Environment>,
     speed: f64,
     provider: Arc<dyn Provider>,
+    access: Access,
     lab: Option<Lab>,
     servers: BTreeMap<&'static str, SocketAddr>,
 }
@@ -124,6 +126,7 @@ impl Site {
             environment,
             speed,
             provider: Arc::new(provider),
+            access: Access::InProcess,
             lab: Some(lab),
             servers,
         };
@@ -144,6 +147,11 @@ impl Site {
     ) -> Self {
         self.provider = bind(self.provider);
         self
+    }
+
+    /// How its targets are reached by somebody who was not there when it was opened.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The environment that was opened.

@@ -1,6 +1,6 @@
 //! The phases of a run, in order. Nothing leaves this file with a captured target that was not reverted, or named.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     sync::mpsc,
@@ -10,18 +10,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog, observers::observe,
-    recorder::Recorder, steady_state::SteadyState, step::caught,
+    Clock, Finished, Options, RunError, StepLimits, Stop,
+    looking::{Looking, start_looking, started},
+    recorder::Recorder,
+    steady_state::SteadyState,
+    step::caught,
 };
 use crate::{
     drill::Hold,
+    journal::{self, Header, Owner},
     plan::Plan,
-    probe::{
-        control::Control,
-        poller::{Schedule, poll},
-    },
     provider::{Fault, ProviderError, Undo, site::Site},
-    timeline::{Event, FORMAT_VERSION, Outcome, Phase, RunStarted, file::Writer},
+    suite::EVENTS,
+    timeline::{Event, Outcome, Phase, file::Writer},
 };
 
 /// How many windows a service has to be steady in one of them.
@@ -48,11 +49,14 @@ pub async fn run(
         .flat_map(|step| &step.faults)
         .map(|fault| site.provider().resolve(&plan.environment, &fault.value))
         .collect::<Result<Vec<_>, ProviderError>>()?;
-    let undo_log = UndoLog::create(&options.folder).map_err(|source| RunError::Write {
-        path: options.folder.join(super::undo_log::FILE_NAME),
-        source,
-    })?;
-    let writer = Writer::create(options.folder.join("events.ndjson"))?;
+    let wall_started = jiff::Timestamp::now();
+    let journal =
+        journal::Writer::create(&options.folder, header(plan, site, options, wall_started))
+            .map_err(|source| RunError::Write {
+                path: options.folder.join(journal::FILE_NAME),
+                source,
+            })?;
+    let writer = Writer::create(options.folder.join(EVENTS))?;
     let mut random = fastrand::Rng::with_seed(super::seed_for(options.seed, &plan.drill.name));
     let phase = plan.limits.phase.mul_f64(random.f64());
     let clock = Clock::start(plan.speed);
@@ -61,12 +65,12 @@ pub async fn run(
         clock,
         phase,
         recorder: Recorder::new(plan, clock, writer, on_event),
-        undo_log,
+        journal,
         faults,
         undos: Vec::new(),
         limits: options.limits,
         stop,
-        wall_started: jiff::Timestamp::now(),
+        wall_started,
     };
     engine
         .recorder
@@ -95,105 +99,18 @@ pub async fn run(
     Ok(engine.go(looking, tasks).await)
 }
 
-/// Starts the control probe, every probe and every observer.
-async fn start_looking(
-    plan: &Plan,
-    site: &Site,
-    options: &Options,
-    clock: Clock,
-    random: &mut fastrand::Rng,
-    sender: &mpsc::UnboundedSender<Event>,
-    cancel: &CancellationToken,
-) -> Result<JoinSet<()>, RunError> {
-    let mut tasks = JoinSet::new();
-    let fastest = plan
-        .probes
-        .iter()
-        .map(|probe| plan.real(probe.facts.every))
-        .min()
-        .unwrap_or(Duration::from_secs(1));
-    let control = Control::start(fastest, cancel.clone())
-        .await
-        .map_err(RunError::Control)?;
-    for setup in &plan.environment.probes {
-        let prepared = site.prepare(&setup.value, &plan.drill, &options.run_id)?;
-        let schedule = Schedule {
-            name: setup.value.name().to_owned(),
-            every: prepared.every,
-            phase: prepared.every.mul_f64(random.f64()),
-            good_within: prepared.good_within,
-            timeout: prepared.timeout,
-        };
-        tasks.spawn(poll(
-            prepared.probe,
-            schedule,
-            clock,
-            control.clone(),
-            sender.clone(),
-            cancel.clone(),
-        ));
-    }
-    for observer in &plan.environment.observers {
-        tasks.spawn(observe(
-            Arc::clone(site.provider()),
-            Arc::clone(&plan.environment),
-            observer.clone(),
-            plan.real(observer.every),
-            sender.clone(),
-            cancel.clone(),
-        ));
-    }
-    Ok(tasks)
-}
-
-fn started(plan: &Plan, options: &Options) -> RunStarted {
-    RunStarted {
-        format_version: FORMAT_VERSION.to_owned(),
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+fn header(plan: &Plan, site: &Site, options: &Options, started_at: jiff::Timestamp) -> Header {
+    Header {
         run_id: options.run_id.clone(),
         drill: plan.drill.name.clone(),
         environment: plan.environment.name.clone(),
-        started_at: options.started_at.clone(),
-        command: options.command.clone(),
-        host: host_name(),
-        seed: options.seed,
+        environment_file: plan.environment.file.clone(),
+        access: site.access().clone(),
+        events: EVENTS.to_owned(),
+        owner: Owner::this(),
+        started_at: started_at.to_string(),
         speed: plan.speed,
-        tiers: plan
-            .environment
-            .tiers
-            .iter()
-            .map(|tier| tier.name.clone())
-            .collect(),
-        probes: plan
-            .probes
-            .iter()
-            .map(|probe| probe.facts.clone())
-            .collect(),
-        observers: plan
-            .environment
-            .observers
-            .iter()
-            .map(|observer| observer.name.clone())
-            .collect(),
-        faults: plan
-            .faults
-            .iter()
-            .map(|fault| fault.facts.clone())
-            .collect(),
     }
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .or_else(|_| std::env::var("HOSTNAME"))
-        .unwrap_or_else(|_| "unknown".to_owned())
-}
-
-/// The stream of what probes and observers see.
-pub(super) struct Looking {
-    events: mpsc::UnboundedReceiver<Event>,
-    cancel: CancellationToken,
 }
 
 pub(super) struct Engine<'a> {
@@ -202,7 +119,7 @@ pub(super) struct Engine<'a> {
     /// How much longer than need be the steady state is watched.
     phase: Duration,
     pub(super) recorder: Recorder<'a>,
-    pub(super) undo_log: UndoLog,
+    pub(super) journal: journal::Writer,
     pub(super) faults: Vec<Box<dyn Fault>>,
     /// What was captured, in the order of capture: the fault's number and what restores it.
     pub(super) undos: Vec<(usize, Undo)>,

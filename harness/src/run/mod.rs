@@ -5,20 +5,22 @@
 
 mod clock;
 mod engine;
-mod faults;
+mod fence;
+mod injecting;
+mod looking;
 mod observers;
 mod recorder;
+mod reverting;
 mod steady_state;
 mod step;
 mod stop;
-mod undo_log;
 
 use std::{io, path::PathBuf, time::Duration};
 
 pub use clock::Clock;
 pub use engine::run;
+pub(crate) use reverting::{Others, Owed, Reverting, Witness};
 pub use stop::{Stop, Stopper};
-pub use undo_log::{UndoLog, UndoRecord, UndoStep};
 
 use crate::timeline::Outcome;
 
@@ -54,6 +56,8 @@ pub struct StepLimits {
     pub revert_attempts: u32,
     /// From the first attempt to revert to the second; doubled each time.
     pub revert_backoff: Duration,
+    /// How long somebody else may have the journal's lock: long enough to revert what is in it.
+    pub lock: Duration,
 }
 
 impl Default for StepLimits {
@@ -65,6 +69,7 @@ impl Default for StepLimits {
             revert: Duration::from_secs(30),
             revert_attempts: 3,
             revert_backoff: Duration::from_millis(200),
+            lock: Duration::from_mins(2),
         }
     }
 }

@@ -13,14 +13,15 @@ use blackstart::{
     drill,
     environment::Environment,
     exit_code::ExitCode,
+    journal::{self, Journal, Record},
     plan::plan,
     probe::BoxFuture,
-    provider::{Fault, Found, Health, Provider, ProviderError, Undo, site::Site},
+    provider::{Current, Fault, Health, Provider, ProviderError, Undo, site::Site},
     report::Report,
-    run::{self, Finished, Options, RunError, StepLimits, Stop, Stopper, UndoRecord},
+    run::{self, Finished, Options, RunError, StepLimits, Stop, Stopper},
     source::Coloring,
     suite,
-    timeline::{Entry, file::Reader},
+    timeline::{Entry, FaultStep, file::Reader},
 };
 use tempfile::TempDir;
 
@@ -52,14 +53,17 @@ const LIMITS: StepLimits = StepLimits {
     revert: Duration::from_millis(200),
     revert_attempts: 3,
     revert_backoff: Duration::from_millis(10),
+    lock: Duration::from_millis(200),
 };
 
-/// A call that the runner makes.
+/// A call that the runner makes. The three kinds of reading a target are told apart by what went before: after an injection it
+/// is `IsInPlace`, before a revert `Look`, after it `IsRestored`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
     Capture,
     Inject,
     IsInPlace,
+    Look,
     Revert,
     IsRestored,
 }
@@ -81,6 +85,8 @@ pub enum Act {
     Slow,
     /// It says yes and does nothing.
     Pretend,
+    /// Somebody else changes the target before it is read.
+    ChangedByOthers,
     /// Somebody wants the run to stop meanwhile.
     StopMeanwhile,
 }
@@ -101,6 +107,8 @@ pub struct Script {
 struct Done {
     calls: Vec<(&'static str, Call)>,
     broken: BTreeSet<&'static str>,
+    /// Changed by somebody else.
+    theirs: BTreeSet<&'static str>,
     readings: u32,
     /// Injections whose undo was not on disk.
     unprepared: Vec<&'static str>,
@@ -112,7 +120,7 @@ pub struct Played {
     pub finished: Finished,
     pub report: Report,
     pub entries: Vec<Entry>,
-    pub undo_log: Vec<UndoRecord>,
+    pub journal: Journal,
     pub calls: Vec<(&'static str, Call)>,
     pub broken: BTreeSet<&'static str>,
     pub unprepared: Vec<&'static str>,
@@ -161,16 +169,13 @@ impl Script {
         let (finished, entry) = script.run(on_event).await;
         let finished = finished.unwrap();
         let report = suite::judge(script.folder(), &entry.drill, &entry.environment).unwrap();
-        let log = fs::read_to_string(script.folder().join("undo.ndjson")).unwrap();
+        let journal = script.journal();
         let done = std::mem::take(&mut *script.done.lock().unwrap());
         Played {
             finished,
             report,
             entries: script.entries(),
-            undo_log: log
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
+            journal,
             calls: done.calls,
             broken: done.broken,
             unprepared: done.unprepared,
@@ -232,10 +237,23 @@ impl Script {
         reader.map(Result::unwrap).collect()
     }
 
+    /// The journal as it is on disk.
+    pub fn journal(&self) -> Journal {
+        journal::read(&self.folder().join(journal::FILE_NAME)).unwrap()
+    }
+
     fn is_captured_on_disk(&self, kind: &str) -> bool {
-        let log = fs::read_to_string(self.folder().join("undo.ndjson")).unwrap();
-        log.lines()
-            .any(|line| line.contains("captured") && line.contains(&format!("put {kind} back")))
+        let words = format!("put {kind} back");
+        let is_captured = |record: &Record| matches!(record, Record::Captured { undo, .. } if undo.words == words);
+        self.journal().records.iter().any(is_captured)
+    }
+
+    /// Whether a fault's revert has been begun, as the journal tells.
+    fn is_reverting(&self, kind: &str) -> bool {
+        let is_of = |id: usize| KINDS[id] == kind;
+        self.journal().records.iter().any(|record| {
+            matches!(record, Record::Step { id, step: FaultStep::RevertIssued, .. } if is_of(*id))
+        })
     }
 }
 
@@ -280,6 +298,10 @@ impl Provider for Scripted {
             kind,
             target: fault.target().to_owned(),
         }))
+    }
+
+    fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
+        unreachable!("nobody goes on with this run: {undo:?}")
     }
 
     fn health<'a>(
@@ -342,20 +364,43 @@ impl ScriptedFault {
                     self.script.stopper.stop("SIGINT");
                     Ok(true)
                 }
+                Some(Act::ChangedByOthers) => {
+                    self.script.done.lock().unwrap().theirs.insert(self.kind);
+                    Ok(true)
+                }
                 Some(Act::FailOnce | Act::PanicAtOnce) | None => Ok(true),
             }
         })
     }
 
-    fn is_broken(&self) -> bool {
-        self.script.done.lock().unwrap().broken.contains(self.kind)
+    fn shows(&self) -> Current {
+        let done = self.script.done.lock().unwrap();
+        if done.theirs.contains(self.kind) {
+            Current::Otherwise(format!("{} is as others want it", self.target))
+        } else if done.broken.contains(self.kind) {
+            Current::AsInjected
+        } else {
+            Current::AsCaptured
+        }
     }
 
-    fn found(&self, broken: bool) -> Found {
-        if self.is_broken() == broken {
-            Found::AsExpected
+    /// What a reading of the target is for, by what went before it.
+    fn reading(&self) -> Call {
+        let reverted = {
+            let done = self.script.done.lock().unwrap();
+            done.calls.contains(&(self.kind, Call::Revert))
+        };
+        let acts = &self.script.acts;
+        let tried_in_vain = matches!(
+            acts.get(&(self.kind, Call::Revert)),
+            Some(Act::Fail | Act::FailOnce | Act::Hang | Act::Panic | Act::PanicAtOnce)
+        );
+        if !self.script.is_reverting(self.kind) {
+            Call::IsInPlace
+        } else if reverted && !tried_in_vain {
+            Call::IsRestored
         } else {
-            Found::Otherwise(format!("{} is not so", self.target))
+            Call::Look
         }
     }
 }
@@ -372,8 +417,10 @@ impl Fault for ScriptedFault {
             Ok(Undo {
                 target: self.target.clone(),
                 binding: "scripted".to_owned(),
+                resource: self.kind.to_owned(),
                 words: format!("put {} back", self.kind),
                 state: serde_json::Value::String("x".repeat(undo_size())),
+                injected: serde_json::Value::Null,
             })
         })
     }
@@ -390,9 +437,9 @@ impl Fault for ScriptedFault {
         Box::pin(async move { following.await.map(drop) })
     }
 
-    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>> {
-        let following = self.follow(Call::IsInPlace);
-        Box::pin(async move { following.await.map(|_| self.found(true)) })
+    fn current<'a>(&'a self, _: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
+        let following = self.follow(self.reading());
+        Box::pin(async move { following.await.map(|_| self.shows()) })
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
@@ -400,15 +447,12 @@ impl Fault for ScriptedFault {
         let following = self.follow(Call::Revert);
         Box::pin(async move {
             if following.await? {
-                self.script.done.lock().unwrap().broken.remove(self.kind);
+                let mut done = self.script.done.lock().unwrap();
+                done.broken.remove(self.kind);
+                done.theirs.remove(self.kind);
             }
             Ok(())
         })
-    }
-
-    fn is_restored<'a>(&'a self, _: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>> {
-        let following = self.follow(Call::IsRestored);
-        Box::pin(async move { following.await.map(|_| self.found(false)) })
     }
 }
 
@@ -426,6 +470,16 @@ fn undo_size() -> usize {
 impl Played {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(&self.report.judgement)
+    }
+
+    /// The faults that the journal has a step of, in the order of the records.
+    pub fn journalled(&self, wanted: FaultStep) -> Vec<&'static str> {
+        let kind = |record: &Record| match record {
+            Record::Captured { id, .. } if wanted == FaultStep::Captured => Some(KINDS[*id]),
+            Record::Step { id, step, .. } if *step == wanted => Some(KINDS[*id]),
+            _ => None,
+        };
+        self.journal.records.iter().filter_map(kind).collect()
     }
 
     /// The faults that a call was made for, each once, in the order of the first such call.

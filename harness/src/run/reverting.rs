@@ -1,0 +1,218 @@
+//! Putting back: what was captured is read first, restored if it is as the fault left it, and read again.
+//!
+//! The run, its guard and `blackstart revert` restore in this one way. A target that somebody else has changed meanwhile is
+//! named and left alone, unless a person says that it is to be overwritten.
+
+use tokio::time::sleep;
+
+use super::{
+    StepLimits,
+    engine::Engine,
+    looking::Looking,
+    recorder::Recorder,
+    step::{attempt, verify},
+};
+use crate::{
+    journal::{self, Actor, Held},
+    provider::{Current, Fault, Undo},
+    timeline::{Event, FaultStep, Phase},
+};
+
+/// Who looks on while something is restored.
+pub(crate) trait Witness: Send {
+    /// Records an event.
+    fn record(&mut self, event: Event);
+    /// Waits for something, and does meanwhile whatever else there is to do.
+    fn during<T: Send>(
+        &mut self,
+        work: impl Future<Output = T> + Send,
+    ) -> impl Future<Output = T> + Send;
+}
+
+/// A target that is owed a restoration.
+#[derive(Debug)]
+pub(crate) struct Owed<'a> {
+    /// The fault's number in the drill.
+    pub(crate) id: usize,
+    /// What restores the target.
+    pub(crate) undo: &'a Undo,
+    /// The fault to undo, or why its binding does not know it any more.
+    pub(crate) fault: Result<&'a dyn Fault, String>,
+}
+
+/// What becomes of changes that others made to a target meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// They stay, and are told.
+    Respected,
+    /// They are overwritten with what was captured.
+    Overwritten,
+}
+
+/// Restores targets, under the journal's lock, which the caller has.
+pub(crate) struct Reverting<'a, W> {
+    pub(crate) journal: &'a mut journal::Writer,
+    pub(crate) actor: Actor,
+    pub(crate) limits: StepLimits,
+    pub(crate) others: Others,
+    pub(crate) witness: W,
+}
+
+impl<W: Witness> Reverting<'_, W> {
+    /// Restores what is owed, in the order given. One that fails never stops the others. Yields those that are not verified as
+    /// restored, with the reason.
+    pub(crate) async fn all(&mut self, owed: Vec<Owed<'_>>) -> Vec<String> {
+        let mut left_broken = Vec::new();
+        for Owed { id, undo, fault } in owed {
+            self.step(id, FaultStep::RevertIssued, Some(undo.words.clone()));
+            let restored = match fault {
+                Ok(fault) => self.restore(id, fault, undo).await,
+                Err(reason) => Err(reason),
+            };
+            match restored {
+                Ok(()) => self.step(id, FaultStep::Restored, None),
+                Err(reason) => {
+                    self.step(id, FaultStep::RevertFailed, Some(reason.clone()));
+                    left_broken.push(format!(
+                        "`{}` is not verified as restored ({reason}); by hand: {}",
+                        undo.target, undo.words
+                    ));
+                }
+            }
+        }
+        left_broken
+    }
+
+    async fn restore(&mut self, id: usize, fault: &dyn Fault, undo: &Undo) -> Result<(), String> {
+        let mut backoff = self.limits.revert_backoff;
+        let mut tried = 1;
+        loop {
+            let failure = match self.put_back(fault, undo).await {
+                Ok(PutBack::NothingToDo) => return Ok(()),
+                Ok(PutBack::Changed) => break,
+                Ok(PutBack::NotOurs(words)) => {
+                    return Err(format!(
+                        "somebody else changed it meanwhile, and that is left alone: {words}; \
+                         `blackstart revert --force` overwrites it"
+                    ));
+                }
+                Err(failure) => failure,
+            };
+            if tried >= self.limits.revert_attempts {
+                return Err(failure);
+            }
+            self.note(format!(
+                "attempt {tried} to revert `{}` failed: {failure}",
+                undo.target
+            ));
+            self.witness.during(sleep(backoff)).await;
+            backoff *= 2;
+            tried += 1;
+        }
+        self.step(id, FaultStep::Reverted, None);
+        let restored = |current| match current {
+            Current::AsCaptured => Ok(()),
+            Current::AsInjected => Err("it is still as the fault left it".to_owned()),
+            Current::Otherwise(words) => Err(words),
+        };
+        let reading = verify(self.limits.verify, || fault.current(undo), restored);
+        self.witness.during(reading).await
+    }
+
+    /// Reads a target and changes it if that is to be done.
+    async fn put_back(&mut self, fault: &dyn Fault, undo: &Undo) -> Result<PutBack, String> {
+        let limit = self.limits.revert;
+        let reading = attempt(limit, async { fault.current(undo).await });
+        match (self.witness.during(reading).await?, self.others) {
+            (Current::AsCaptured, _) => return Ok(PutBack::NothingToDo),
+            (Current::Otherwise(words), Others::Respected) => return Ok(PutBack::NotOurs(words)),
+            (Current::AsInjected, _) | (Current::Otherwise(_), Others::Overwritten) => {}
+        }
+        let reverting = attempt(limit, async { fault.revert(undo).await });
+        self.witness.during(reverting).await?;
+        Ok(PutBack::Changed)
+    }
+
+    /// Records a step, in the timeline and in the journal. A disk that is full is no reason to leave anything broken.
+    fn step(&mut self, id: usize, step: FaultStep, detail: Option<String>) {
+        let event = Event::Fault {
+            id,
+            step,
+            detail: detail.clone(),
+        };
+        self.witness.record(event);
+        if let Err(error) = self.journal.step(id, self.actor, step, detail) {
+            self.note(format!("the undo journal could not be written: {error}"));
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        self.witness.record(Event::Note { text });
+    }
+}
+
+/// What was done to a target.
+enum PutBack {
+    /// It is as it was captured.
+    NothingToDo,
+    /// The control plane has said yes.
+    Changed,
+    /// Somebody else has changed it: what it shows.
+    NotOurs(String),
+}
+
+/// The run goes on looking while it reverts.
+struct Onlooker<'e, 'a> {
+    recorder: &'e mut Recorder<'a>,
+    looking: &'e mut Looking,
+}
+
+impl Witness for Onlooker<'_, '_> {
+    fn record(&mut self, event: Event) {
+        self.recorder.record(event);
+    }
+
+    async fn during<T: Send>(&mut self, work: impl Future<Output = T> + Send) -> T {
+        Engine::meanwhile(self.recorder, self.looking, work).await
+    }
+}
+
+impl Engine<'_> {
+    /// Reverts what was captured, the last first, and reads each back. What the guard has restored already is left alone.
+    pub(super) async fn revert(&mut self, looking: &mut Looking) -> Vec<String> {
+        self.enter(Phase::Revert);
+        let mut undos = std::mem::take(&mut self.undos);
+        let holding = self.journal.hold(self.limits.lock);
+        match Self::meanwhile(&mut self.recorder, looking, holding).await {
+            Ok(Held::Unchanged) => {}
+            Ok(Held::Changed(journal)) => {
+                if let Some(why) = journal.taken_over() {
+                    self.recorder.fence().close(why);
+                }
+                undos.retain(|(id, _)| !journal.is_restored(*id));
+            }
+            // Whoever has it does the same as is done here, and each reads before it writes.
+            Err(error) => self.recorder.record(Event::Note {
+                text: format!("the undo journal could not be locked: {error}"),
+            }),
+        }
+        let owed = undos.iter().rev().map(|(id, undo)| Owed {
+            id: *id,
+            undo,
+            fault: Ok(self.faults[*id].as_ref()),
+        });
+        let mut reverting = Reverting {
+            journal: &mut self.journal,
+            actor: Actor::Harness,
+            limits: self.limits,
+            others: Others::Respected,
+            witness: Onlooker {
+                recorder: &mut self.recorder,
+                looking,
+            },
+        };
+        let left_broken = reverting.all(owed.collect()).await;
+        self.journal.release();
+        left_broken
+    }
+}
