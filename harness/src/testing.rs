@@ -22,7 +22,7 @@ use crate::{
     report::{Style, json, junit, terminal},
     run::Stopper,
     source::Coloring,
-    suite::{self, Assignment, RunFolder, RunId, Threads},
+    suite::{self, Assignment, Place, RunFolder, RunId, Threads},
 };
 
 /// How many drills run at once unless `--test-threads` says otherwise: they mostly wait.
@@ -81,7 +81,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 folder,
                 seed,
                 command: std::env::args().collect(),
-                labs: threads.labs(),
+                place: Place::Own(threads.labs()),
             };
             conduct(&threads, &assignment)
         })

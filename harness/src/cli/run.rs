@@ -19,7 +19,7 @@ use crate::{
     live::{Display, Live},
     report::{Report, json, junit, terminal as terminal_report},
     run::Stopper,
-    suite::{self, Assignment, RunFolder, RunId, SuiteError, Threads},
+    suite::{self, Assignment, Place, RunFolder, RunId, SuiteError, Threads},
 };
 
 /// How many drills run at once by default: they mostly wait, and each has a lab of its own.
@@ -62,7 +62,7 @@ fn run_all(
             run_id: run_id.clone(),
             seed,
             command: std::env::args().collect(),
-            labs: threads.labs(),
+            place: Place::Own(threads.labs()),
         });
     }
     let results = threads.block_on(watch_all(

@@ -242,6 +242,8 @@ fn any_record() -> impl Strategy<Value = Record> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn a_journal_cut_off_anywhere_is_a_prefix_of_what_was_written(
         records in prop::collection::vec(any_record(), 0..6),

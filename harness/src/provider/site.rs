@@ -9,13 +9,16 @@ use std::{
 
 use blackstart_lab::{
     Lab, LabError, Options as LabOptions,
-    control::{Resource, ResourceKind},
+    control::{Description, Resource, ResourceKind},
 };
 use rustls::pki_types::ServerName;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_rustls::TlsConnector;
 
-use super::{Provider, lab::LabProvider};
+use super::{
+    Provider,
+    lab::{Attached, LabProvider},
+};
 use crate::{
     drill::{Drill, Expect},
     environment::{self, DnsView, Environment, Probe as ProbeSetup, Tier},
@@ -39,7 +42,10 @@ pub struct Site {
     speed: f64,
     provider: Arc<dyn Provider>,
     access: Access,
+    /// The lab, if it was started here.
     lab: Option<Lab>,
+    /// What the lab told of itself, wherever it runs.
+    description: Description,
     servers: BTreeMap<&'static str, SocketAddr>,
 }
 
@@ -86,6 +92,11 @@ pub enum SiteError {
     /// No target and no stack: nothing to run in.
     #[error("the environment `{0}` has no stack: nothing says where it runs")]
     NoStack(String),
+    /// A lab in a process of its own runs something else.
+    #[error(
+        "the lab does not run the stack of the environment `{0}`; was it started from another version of the file?"
+    )]
+    OtherStack(String),
     /// A probe cannot be set up.
     #[error("the probe `{probe}` cannot be set up: {reason}")]
     Probe {
@@ -120,18 +131,57 @@ impl Site {
             .map_err(SiteError::Panicked)??;
         let (admin, token) = lab.admin();
         let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
-        let servers =
-            BTreeMap::from([("authority", lab.authority()), ("resolver", lab.resolver())]);
-        let site = Self {
+        let description = lab.description().clone();
+        let site = Self::at(
             environment,
-            speed,
-            provider: Arc::new(provider),
-            access: Access::InProcess,
-            lab: Some(lab),
-            servers,
-        };
+            Arc::new(provider),
+            Access::InProcess,
+            Some(lab),
+            description,
+        );
         site.wait_until_healthy().await?;
         Ok(site)
+    }
+
+    /// Uses a lab in a process of its own, which outlives this one.
+    ///
+    /// # Errors
+    /// If it is not a lab of this environment.
+    pub fn attach(environment: Arc<Environment>, attached: Attached) -> Result<Self, SiteError> {
+        let Some(stack) = &environment.stack else {
+            return Err(SiteError::NoStack(environment.name.clone()));
+        };
+        let Attached {
+            provider,
+            description,
+            access,
+        } = attached;
+        if serde_json::to_value(stack).ok().as_ref() != Some(&description.stack) {
+            return Err(SiteError::OtherStack(environment.name.clone()));
+        }
+        let provider = Arc::new(provider);
+        Ok(Self::at(environment, provider, access, None, description))
+    }
+
+    fn at(
+        environment: Arc<Environment>,
+        provider: Arc<dyn Provider>,
+        access: Access,
+        lab: Option<Lab>,
+        description: Description,
+    ) -> Self {
+        Self {
+            environment,
+            speed: description.speed,
+            provider,
+            access,
+            lab,
+            servers: BTreeMap::from([
+                ("authority", description.authority),
+                ("resolver", description.resolver),
+            ]),
+            description,
+        }
     }
 
     /// What carries faults out.
@@ -159,7 +209,7 @@ impl Site {
         &self.environment
     }
 
-    /// The lab, if the environment is one.
+    /// The lab, if it was started here.
     pub fn lab(&self) -> Option<&Lab> {
         self.lab.as_ref()
     }
@@ -302,14 +352,11 @@ impl Site {
         let logical_port = url
             .port_or_known_default()
             .ok_or_else(|| wrong("the URL has no port".into()))?;
-        let port = match &self.lab {
-            Some(lab) => lab.port(logical_port).ok_or_else(|| {
-                wrong(format!(
-                    "nothing in the stack listens on port {logical_port}"
-                ))
-            })?,
-            None => logical_port,
-        };
+        let port = *self.description.ports.get(&logical_port).ok_or_else(|| {
+            wrong(format!(
+                "nothing in the stack listens on port {logical_port}"
+            ))
+        })?;
         let resolution = match host.parse::<IpAddr>() {
             Ok(address) => Resolution::Address(address),
             Err(_) => Resolution::Ask(
@@ -342,7 +389,7 @@ impl Site {
     }
 
     fn tls(&self) -> Result<TlsConnector, TlsSetupError> {
-        tls_connector(self.lab.as_ref().map(Lab::ca_pem))
+        tls_connector(Some(&self.description.ca_pem))
     }
 
     /// Finds a name server: one of the lab's by its role, or an address.

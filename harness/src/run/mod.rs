@@ -39,6 +39,8 @@ pub struct Options {
     pub started_at: String,
     /// How long the steps of a fault may take.
     pub limits: StepLimits,
+    /// The program that guards targets which outlive this process. Without one, such targets are not touched.
+    pub guard: Option<PathBuf>,
 }
 
 /// How long the steps of a fault may take, in real time: a control plane is as slow in a lab that runs fast.

@@ -17,7 +17,10 @@ use tokio::{
 use crate::{
     catalog,
     plan::{Plan, PlanError, plan},
-    provider::site::{Site, SiteError},
+    provider::{
+        lab::Attached,
+        site::{Site, SiteError},
+    },
     report::Report,
     run::{Options, RunError, StepLimits, Stop, run, seed_for},
     source::Variables,
@@ -47,8 +50,22 @@ pub struct Assignment {
     pub seed: u64,
     /// The command line, for the record.
     pub command: Vec<String>,
-    /// The threads that a lab runs on.
-    pub labs: Handle,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// Where a drill runs.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In a lab of its own, which is started on these threads and ends with the drill.
+    Own(Handle),
+    /// In a lab that outlives this process.
+    Attached {
+        /// The lab.
+        lab: Box<Attached>,
+        /// The program that guards it: this one, for those who have `blackstart` as a program.
+        guard: PathBuf,
+    },
 }
 
 /// A drill was not run, or what was recorded of it cannot be read.
@@ -104,24 +121,24 @@ pub async fn conduct(
     on_event: &mut (dyn FnMut(&Entry) + Send),
 ) -> Result<Report, SuiteError> {
     let catalog::Entry { drill, environment } = &assignment.entry;
-    let plan = plan(
-        Arc::new(drill.clone()),
-        Arc::clone(environment),
-        assignment.speed,
-    )?;
+    let speed = match &assignment.place {
+        Place::Own(_) => assignment.speed,
+        Place::Attached { lab, .. } => Some(lab.description.speed),
+    };
+    let plan = plan(Arc::new(drill.clone()), Arc::clone(environment), speed)?;
     let write = |name: &str, text: &str| {
         let path = assignment.folder.join(name);
         std::fs::write(&path, text).map_err(|source| SuiteError::Write { path, source })
     };
     write(DRILL, &drill.text)?;
     write(ENVIRONMENT, &environment.text)?;
-    let site = Site::open(
-        Arc::clone(environment),
-        plan.speed,
-        seed_for(assignment.seed, &drill.name),
-        &assignment.labs,
-    )
-    .await?;
+    let site = match &assignment.place {
+        Place::Own(threads) => {
+            let seed = seed_for(assignment.seed, &drill.name);
+            Site::open(Arc::clone(environment), plan.speed, seed, threads).await?
+        }
+        Place::Attached { lab, .. } => Site::attach(Arc::clone(environment), lab.as_ref().clone())?,
+    };
     let result = run_in(&plan, &site, assignment, stop, on_event).await;
     site.close().await;
     result?;
@@ -142,6 +159,10 @@ async fn run_in(
         command: assignment.command.clone(),
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),
+        guard: match &assignment.place {
+            Place::Own(_) => None,
+            Place::Attached { guard, .. } => Some(guard.clone()),
+        },
     };
     // What became of it is in the timeline, which is what is judged.
     run(plan, site, &options, stop, on_event).await.map(drop)

@@ -225,6 +225,7 @@ impl Script {
             command: Vec::new(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             limits: LIMITS,
+            guard: None,
         };
         let finished = run::run(&plan, &site, &options, self.stop.clone(), on_event).await;
         site.close().await;
