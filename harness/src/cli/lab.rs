@@ -1,15 +1,27 @@
 //! `lab up`: an environment's lab in the foreground, and how to try it by hand.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::runtime::Handle;
 
 use super::{Terminal, print, signals::Signals, tell, tell_error, variable};
 use crate::{
-    catalog, environment::Environment, exit_code::ExitCode, provider::site::Site, suite::Threads,
+    catalog,
+    environment::Environment,
+    exit_code::ExitCode,
+    provider::{lab::TokenFile, site::Site},
+    suite::Threads,
 };
 
-pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
+pub(super) fn up(
+    name: &str,
+    speed: f64,
+    token_file: Option<&Path>,
+    terminal: Terminal,
+) -> ExitCode {
     let (environment, problems) = catalog::load_environment(name, &variable);
     if !problems.is_empty() {
         tell(
@@ -28,10 +40,20 @@ pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
             return ExitCode::CouldNotRun;
         }
     };
-    threads.block_on(keep_up(Arc::new(environment), speed, threads.labs()))
+    threads.block_on(keep_up(
+        Arc::new(environment),
+        speed,
+        token_file,
+        threads.labs(),
+    ))
 }
 
-async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> ExitCode {
+async fn keep_up(
+    environment: Arc<Environment>,
+    speed: f64,
+    token_file: Option<&Path>,
+    labs: Handle,
+) -> ExitCode {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -59,14 +81,35 @@ async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> Exi
         Ok(text) => print(&text),
         Err(reason) => tell(&format!("error: {reason}")),
     }
+    if let Some(path) = token_file
+        && let Err(error) = write_token(&site, path)
+    {
+        tell(&format!(
+            "error: could not write `{}`: {error}",
+            path.display()
+        ));
+        return ExitCode::CouldNotRun;
+    }
     let signal = signals.next().await;
     site.close().await;
+    if let Some(path) = token_file {
+        // It is of no use to anybody any more.
+        drop(std::fs::remove_file(path));
+    }
     if let Ok(path) = certificate {
         // It is in the folder for temporary files: what cannot be removed now is removed with that.
         drop(std::fs::remove_file(path));
     }
     tell(&format!("{signal}: the lab is down"));
     ExitCode::Passed
+}
+
+/// Writes how the lab is reached, now that it is.
+fn write_token(site: &Site, path: &Path) -> std::io::Result<()> {
+    let Some(lab) = site.lab() else { return Ok(()) };
+    let (address, token) = lab.admin();
+    let token = token.to_owned();
+    TokenFile { address, token }.write(path)
 }
 
 /// Writes the lab's root certificate where curl can read it.
@@ -83,7 +126,7 @@ fn write_certificate(site: &Site) -> std::io::Result<PathBuf> {
 fn instructions(
     site: &Site,
     environment: &Environment,
-    certificate: &std::path::Path,
+    certificate: &Path,
 ) -> Result<String, String> {
     let lab = site.lab().ok_or("the environment is no lab")?;
     let url: reqwest::Url = environment

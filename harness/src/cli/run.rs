@@ -10,8 +10,10 @@ use tokio::{
 use super::{
     Terminal,
     arguments::{Format, ReportArguments, RunArguments},
+    attached::{self, Claimed},
     files, print,
     signals::Signals,
+    stopping::Stopping,
     tell, tell_error, variable,
 };
 use crate::{
@@ -51,8 +53,29 @@ fn run_all(
             arguments.reports.display()
         )
     };
-    let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
     let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
+    let claimed = match attached::token_file(arguments.lab.as_deref()) {
+        None => None,
+        Some(file) => {
+            let environment = one_environment(&entries)?;
+            let run = arguments.reports.join(run_id.to_string());
+            let taking = Claimed::take(&file, &environment, &run, &arguments.reports);
+            Some(
+                threads
+                    .block_on(taking)
+                    .map_err(|error| error.to_string())?,
+            )
+        }
+    };
+    let place = claimed
+        .as_ref()
+        .map_or_else(|| Place::Own(threads.labs()), Claimed::place);
+    // A lab that is used by one drill is no place for another.
+    let at_once = match &place {
+        Place::Own(_) => usize::from(arguments.jobs),
+        Place::Attached { .. } => 1,
+    };
+    let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
     let mut assignments = Vec::new();
     for entry in entries {
         assignments.push(Assignment {
@@ -62,14 +85,17 @@ fn run_all(
             run_id: run_id.clone(),
             seed,
             command: std::env::args().collect(),
-            place: Place::Own(threads.labs()),
+            place: place.clone(),
         });
     }
-    let results = threads.block_on(watch_all(
-        assignments,
-        usize::from(arguments.jobs),
-        terminal,
-    ));
+    let watching = watch_all(assignments, at_once, folder.path(), terminal);
+    let results = match threads.block_on(watching) {
+        Ok(results) => results,
+        Err(code) => return Ok(code),
+    };
+    if let Some(claimed) = claimed {
+        claimed.release();
+    }
     let (mut codes, mut reports) = (Vec::new(), Vec::new());
     for (drill, result) in results {
         match result {
@@ -90,12 +116,29 @@ fn run_all(
     Ok(ExitCode::worst(codes))
 }
 
-/// Runs all drills with the live display beside them, and passes signals on.
+/// The one environment of all drills: a lab is of one.
+fn one_environment(entries: &[crate::catalog::Entry]) -> Result<String, String> {
+    let mut names: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.environment.name.clone())
+        .collect();
+    names.dedup();
+    match &names[..] {
+        [name] => Ok(name.clone()),
+        _ => Err(format!(
+            "a lab is of one environment, and these drills are of several: {}",
+            names.join(", ")
+        )),
+    }
+}
+
+/// Runs all drills with the live display beside them, and passes signals on. The error is the code to leave with at once.
 async fn watch_all(
     assignments: Vec<Assignment>,
     at_once: usize,
+    folder: &Path,
     terminal: Terminal,
-) -> Vec<(String, Result<Report, SuiteError>)> {
+) -> Result<Vec<(String, Result<Report, SuiteError>)>, ExitCode> {
     let at_once = at_once.min(assignments.len());
     let (stopper, stop) = Stopper::new();
     let (sender, mut entries) = mpsc::unbounded_channel();
@@ -112,13 +155,19 @@ async fn watch_all(
         Box::new(std::io::stderr()),
     );
     let mut signals = Signals::listen().ok();
+    let mut stopping = Stopping::default();
     let mut ticks = interval(TICK);
     let results = loop {
         tokio::select! {
             biased;
             signal = next_signal(&mut signals) => {
                 stopper.stop(signal);
-                live.error(&format!("{signal}: stopping; every fault is reverted first"));
+                let (words, leave) = stopping.heed(signal, folder);
+                live.error(&words);
+                if let Some(code) = leave {
+                    live.finish();
+                    return Err(code);
+                }
             }
             results = &mut conducting => break results,
             Some((drill, entry)) = entries.recv() => live.event(&drill, &entry),
@@ -126,7 +175,7 @@ async fn watch_all(
         }
     };
     live.finish();
-    results
+    Ok(results)
 }
 
 async fn next_signal(signals: &mut Option<Signals>) -> &'static str {

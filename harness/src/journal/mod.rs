@@ -58,6 +58,16 @@ pub enum Record {
         /// Why.
         why: String,
     },
+    /// A guard watches over the run from now on.
+    Guarded {
+        /// The number of its process.
+        process: u32,
+    },
+    /// The targets are gone, and with them whatever was broken in them.
+    Gone {
+        /// Why that is known.
+        why: String,
+    },
     /// A person has looked at what damaged lines may have been about, and takes it as restored.
     Settled {
         /// The numbers of the lines, from 1.
@@ -166,6 +176,8 @@ impl Journal {
             Record::Captured { .. }
             | Record::Step { .. }
             | Record::TakenOver { .. }
+            | Record::Guarded { .. }
+            | Record::Gone { .. }
             | Record::Settled { .. } => None,
         })
     }
@@ -201,7 +213,11 @@ impl Journal {
                     | FaultStep::RevertIssued
                     | FaultStep::Reverted => {}
                 },
-                Record::Opened(_) | Record::TakenOver { .. } | Record::Settled { .. } => {}
+                Record::Gone { .. } => leftovers.clear(),
+                Record::Opened(_)
+                | Record::TakenOver { .. }
+                | Record::Guarded { .. }
+                | Record::Settled { .. } => {}
             }
         }
         leftovers
@@ -219,6 +235,8 @@ impl Journal {
             Record::Opened(_)
             | Record::Captured { .. }
             | Record::Step { .. }
+            | Record::Guarded { .. }
+            | Record::Gone { .. }
             | Record::Settled { .. } => None,
         })
     }
@@ -247,3 +265,5 @@ impl Journal {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::sample;

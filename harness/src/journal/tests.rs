@@ -58,6 +58,11 @@ fn bytes(records: &[Record]) -> Vec<u8> {
         .collect()
 }
 
+/// The bytes of a journal with one target that waits to be restored.
+pub(crate) fn sample() -> Vec<u8> {
+    bytes(&[Record::Opened(Box::new(header())), captured(0)])
+}
+
 fn ids(journal: &Journal) -> Vec<usize> {
     journal.leftovers().iter().map(|left| left.id).collect()
 }

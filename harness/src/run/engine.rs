@@ -18,9 +18,10 @@ use super::{
 };
 use crate::{
     drill::Hold,
-    journal::{self, Header, Owner},
+    journal::{self, Header, Owner, Record},
     plan::Plan,
     provider::{Fault, ProviderError, Undo, site::Site},
+    recovery::Guarding,
     suite::EVENTS,
     timeline::{Event, Outcome, Phase, file::Writer},
 };
@@ -66,6 +67,7 @@ pub async fn run(
         phase,
         recorder: Recorder::new(plan, clock, writer, on_event),
         journal,
+        outlives: site.access().outlives_the_harness(),
         faults,
         undos: Vec::new(),
         limits: options.limits,
@@ -75,6 +77,10 @@ pub async fn run(
     engine
         .recorder
         .record(Event::Run(Box::new(started(plan, options))));
+    let guarding = match engine.have_guarded(options).await {
+        Ok(guarding) => guarding,
+        Err(error) => return Err(engine.not_begun(error)),
+    };
     let cancel = CancellationToken::new();
     let (sender, events) = mpsc::unbounded_channel();
     let tasks = start_looking(plan, site, options, clock, &mut random, &sender, &cancel).await;
@@ -83,20 +89,15 @@ pub async fn run(
         Ok(tasks) => (tasks, Looking { events, cancel }),
         Err(error) => {
             cancel.cancel();
-            let outcome = Outcome::CouldNotRun {
-                phase: Phase::SteadyState,
-                reason: std::error::Error::source(&error)
-                    .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
-            };
-            let clock_drift_ms = engine.clock_drift();
-            engine.recorder.record(Event::Ended {
-                outcome,
-                clock_drift_ms,
-            });
-            return Err(error);
+            return Err(engine.not_begun(error));
         }
     };
-    Ok(engine.go(looking, tasks).await)
+    let finished = engine.go(looking, tasks).await;
+    // Whatever is left broken now was tried and is told: that is for a person to look at.
+    if let Some(guarding) = guarding {
+        guarding.dismiss();
+    }
+    Ok(finished)
 }
 
 fn header(plan: &Plan, site: &Site, options: &Options, started_at: jiff::Timestamp) -> Header {
@@ -120,6 +121,8 @@ pub(super) struct Engine<'a> {
     phase: Duration,
     pub(super) recorder: Recorder<'a>,
     pub(super) journal: journal::Writer,
+    /// Whether what is broken stays broken when this process ends.
+    outlives: bool,
     pub(super) faults: Vec<Box<dyn Fault>>,
     /// What was captured, in the order of capture: the fault's number and what restores it.
     pub(super) undos: Vec<(usize, Undo)>,
@@ -142,6 +145,42 @@ pub(super) enum Waited {
 }
 
 impl Engine<'_> {
+    /// Ends the timeline of a run that nothing was done in.
+    fn not_begun(&mut self, error: RunError) -> RunError {
+        let outcome = Outcome::CouldNotRun {
+            phase: Phase::SteadyState,
+            reason: std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
+        };
+        let clock_drift_ms = self.clock_drift();
+        self.recorder.record(Event::Ended {
+            outcome,
+            clock_drift_ms,
+        });
+        error
+    }
+
+    /// Has targets guarded that stay broken if this process ends.
+    async fn have_guarded(&mut self, options: &Options) -> Result<Option<Guarding>, RunError> {
+        if !self.outlives {
+            return Ok(None);
+        }
+        let program = options.guard.as_ref().ok_or(RunError::Unguarded)?;
+        let fence = self.recorder.fence().clone();
+        let close = move |word: &str| fence.close(word);
+        let guarding = Guarding::start(program, self.journal.path(), close).await?;
+        let record = Record::Guarded {
+            process: guarding.process(),
+        };
+        self.journal
+            .append(&record)
+            .map_err(|source| RunError::Write {
+                path: self.journal.path().to_owned(),
+                source,
+            })?;
+        Ok(Some(guarding))
+    }
+
     async fn go(mut self, mut looking: Looking, mut tasks: JoinSet<()>) -> Finished {
         let mut phase = Phase::SteadyState;
         let mut halt = or_panic(self.break_and_watch(&mut looking, &mut phase))

@@ -106,6 +106,12 @@ pub enum RunError {
     /// A fault could not be resolved.
     #[error("could not resolve a fault; nothing was injected")]
     Fault(#[from] crate::provider::ProviderError),
+    /// No guard watches over targets that stay broken if this process ends.
+    #[error("could not have the run guarded; nothing was injected")]
+    Guard(#[from] crate::recovery::GuardingError),
+    /// Nobody said which program guards such targets.
+    #[error("the targets outlive this process and nobody guards them; nothing was injected")]
+    Unguarded,
     /// The control probe could not listen.
     #[error("could not start the control probe on loopback; nothing was injected")]
     Control(#[source] io::Error),
