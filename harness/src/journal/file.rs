@@ -139,7 +139,10 @@ impl Writer {
             drop(self.file.set_len(before));
         }
         written?;
-        self.length = self.file.metadata()?.len();
+        // What somebody else wrote in between is still to be looked at.
+        if before == self.length {
+            self.length = before + bytes.len() as u64;
+        }
         Ok(())
     }
 

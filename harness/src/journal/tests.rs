@@ -213,6 +213,19 @@ async fn a_writer_that_has_the_lock_is_told_what_another_wrote() {
 }
 
 #[test]
+fn what_another_wrote_is_not_hidden_by_a_record_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = write(&folder, &[captured(0)]);
+    let mut guard = Writer::open(harness.path()).unwrap();
+    guard.append(&step(0, FaultStep::Restored)).unwrap();
+    harness.append(&step(0, FaultStep::Verified)).unwrap();
+    let Held::Changed(journal) = harness.look().unwrap() else {
+        panic!("the guard has written")
+    };
+    assert!(journal.is_restored(0));
+}
+
+#[test]
 fn who_goes_on_with_a_torn_journal_leaves_no_damage_behind() {
     let whole = bytes(&[Record::Opened(Box::new(header())), captured(0), captured(1)]);
     let second = bytes(&[Record::Opened(Box::new(header())), captured(0)]).len();

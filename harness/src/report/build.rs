@@ -54,10 +54,10 @@ impl Report {
 }
 
 impl Report {
-    /// What the person does next who finds a target not restored.
+    /// The command for the person who finds a target not restored.
     pub(super) fn what_restores(&self) -> String {
         let folder = shell_word(&hostile::harmless(&self.run.folder));
-        format!("what restores it, and can be run again: blackstart revert {folder}")
+        format!("blackstart revert {folder}")
     }
 }
 

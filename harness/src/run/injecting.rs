@@ -65,12 +65,20 @@ impl Engine<'_> {
         let holding = self.journal.hold(self.limits.lock);
         let held = Self::meanwhile(&mut self.recorder, looking, holding).await;
         let injected = match held.map_err(|error| not_journalled(&error)) {
-            Ok(held) => {
-                self.heed(&held)?;
-                self.inject_held(looking, ids).await
-            }
+            Ok(held) => match self.heed(&held) {
+                Ok(()) => self.inject_held(looking, ids).await,
+                Err(halt) => Err(halt),
+            },
             Err(halt) => Err(halt),
         };
+        // A process that stood still meanwhile was not waited for.
+        let injected = injected.and_then(|()| {
+            let held = self
+                .journal
+                .look()
+                .map_err(|error| not_journalled(&error))?;
+            self.heed(&held)
+        });
         self.journal.release();
         injected
     }
@@ -80,7 +88,6 @@ impl Engine<'_> {
         if let Held::Changed(journal) = held
             && let Some(why) = journal.taken_over()
         {
-            self.journal.release();
             self.recorder.fence().close(why);
             return Err(Halt::Trouble(why.to_owned()));
         }
