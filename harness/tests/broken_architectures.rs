@@ -11,7 +11,7 @@ use blackstart::{
     report::{Report, Style, terminal},
     run::Stopper,
     source::Coloring,
-    suite::{self, Assignment, RunId, Threads},
+    suite::{self, Assignment, Place, RunId, Threads},
     verdict::CheckStatus,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -266,7 +266,7 @@ impl Case {
             folder: records,
             seed: fastrand::u64(..1_000_000),
             command: Vec::new(),
-            labs: threads.labs(),
+            place: Place::Own(threads.labs()),
         };
         let (_stopper, stop) = Stopper::new();
         Ok(threads.block_on(suite::conduct(&assignment, stop, &mut |_| {}))?)

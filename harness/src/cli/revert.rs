@@ -163,6 +163,7 @@ fn finish(path: &Path, journal: &Journal, force: bool, threads: &Threads) -> Exi
         actor: Actor::Revert,
         why: &why,
         force,
+        again: false,
         lock: LOCK,
     };
     match threads.block_on(recovery::restore(path, &request)) {

@@ -156,6 +156,26 @@ pub struct Leftover {
     pub undo: Undo,
     /// Why the last attempt to restore it failed, if there was one.
     pub failed: Option<String>,
+    /// Whether it is to be restored still.
+    is_owed: bool,
+}
+
+impl Leftover {
+    fn take(&mut self, step: FaultStep, detail: Option<&str>) {
+        match step {
+            FaultStep::Restored => self.is_owed = false,
+            FaultStep::Issued
+            | FaultStep::Acknowledged
+            | FaultStep::Verified
+            | FaultStep::InjectFailed
+            | FaultStep::NotVerified => self.is_owed = true,
+            FaultStep::RevertFailed => {
+                self.is_owed = true;
+                self.failed = detail.map(str::to_owned);
+            }
+            FaultStep::Captured | FaultStep::RevertIssued | FaultStep::Reverted => {}
+        }
+    }
 }
 
 impl Access {
@@ -182,45 +202,43 @@ impl Journal {
         })
     }
 
-    /// What was captured and not verified as restored since, in the order of capture.
+    /// What was captured and not verified as restored since, in the order of capture. A step of an injection after that, by a
+    /// harness that stood still meanwhile, makes it a leftover again.
     pub fn leftovers(&self) -> Vec<Leftover> {
-        let mut leftovers: Vec<Leftover> = Vec::new();
+        let mut captured = self.captured();
+        captured.retain(|left| left.is_owed);
+        captured
+    }
+
+    /// Everything that was captured and not gone since, restored or not, in the order of capture.
+    pub fn captured(&self) -> Vec<Leftover> {
+        let mut captured: Vec<Leftover> = Vec::new();
         for record in &self.records {
             match record {
                 Record::Captured { id, undo, .. } => {
-                    leftovers.retain(|left| left.id != *id);
-                    leftovers.push(Leftover {
+                    captured.retain(|left| left.id != *id);
+                    captured.push(Leftover {
                         id: *id,
                         undo: undo.as_ref().clone(),
                         failed: None,
+                        is_owed: true,
                     });
                 }
                 Record::Step {
                     id, step, detail, ..
-                } => match step {
-                    FaultStep::Restored => leftovers.retain(|left| left.id != *id),
-                    FaultStep::RevertFailed => {
-                        for left in leftovers.iter_mut().filter(|left| left.id == *id) {
-                            left.failed.clone_from(detail);
-                        }
+                } => {
+                    for left in captured.iter_mut().filter(|left| left.id == *id) {
+                        left.take(*step, detail.as_deref());
                     }
-                    FaultStep::Captured
-                    | FaultStep::Issued
-                    | FaultStep::Acknowledged
-                    | FaultStep::Verified
-                    | FaultStep::InjectFailed
-                    | FaultStep::NotVerified
-                    | FaultStep::RevertIssued
-                    | FaultStep::Reverted => {}
-                },
-                Record::Gone { .. } => leftovers.clear(),
+                }
+                Record::Gone { .. } => captured.clear(),
                 Record::Opened(_)
                 | Record::TakenOver { .. }
                 | Record::Guarded { .. }
                 | Record::Settled { .. } => {}
             }
         }
-        leftovers
+        captured
     }
 
     /// Whether a fault was verified as restored.

@@ -111,7 +111,7 @@ fn a_journal_that_is_there_is_never_written_over() {
 
 #[test]
 fn what_is_restored_is_no_leftover_and_what_is_only_reverted_is_one() {
-    let cases: [(&[Record], &[usize]); 5] = [
+    let cases: [(&[Record], &[usize]); 6] = [
         (&[], &[]),
         (&[captured(0), captured(1)], &[0, 1]),
         (&[captured(0), step(0, FaultStep::Reverted)], &[0]),
@@ -120,6 +120,14 @@ fn what_is_restored_is_no_leftover_and_what_is_only_reverted_is_one() {
             &[1],
         ),
         (&[captured(0), step(0, FaultStep::Restored)], &[]),
+        (
+            &[
+                captured(0),
+                step(0, FaultStep::Restored),
+                step(0, FaultStep::Acknowledged),
+            ],
+            &[0],
+        ),
     ];
     for (records, expected) in cases {
         assert_eq!(

@@ -91,6 +91,7 @@ async fn begin(journal: &Path) -> Result<pipe::Receiver, String> {
 
 async fn keep_watch(journal: &Path, mut harness: pipe::Receiver) -> ExitCode {
     let mut tail = Vec::new();
+    let mut has_restored = false;
     loop {
         let why = match listen(&mut harness, &mut tail).await {
             Heard::Beat => continue,
@@ -103,10 +104,14 @@ async fn keep_watch(journal: &Path, mut harness: pipe::Receiver) -> ExitCode {
             actor: Actor::Guard,
             why,
             force: false,
+            again: is_gone && has_restored,
             lock: LOCK,
         };
         match restore(journal, &request).await {
-            Ok(recovered) => tell(why, &recovered),
+            Ok(recovered) => {
+                has_restored |= !recovered.restored.is_empty();
+                tell(why, &recovered);
+            }
             Err(error) => say(&format!("{why}, and could not restore anything: {error}")),
         }
         if is_gone {

@@ -38,6 +38,8 @@ pub struct Request<'a> {
     pub why: &'a str,
     /// Whether what others changed meanwhile is overwritten, and damaged lines are taken as settled.
     pub force: bool,
+    /// Whether what is restored already is looked at again: a harness that stood still may have gone on with an injection.
+    pub again: bool,
     /// How long somebody else may have the journal.
     pub lock: Duration,
 }
@@ -80,7 +82,11 @@ async fn restore_held(
 ) -> io::Result<Recovered> {
     let mut recovered = Recovered::default();
     settle(writer, journal, request, &mut recovered)?;
-    let leftovers = journal.leftovers();
+    let leftovers = if request.again {
+        journal.captured()
+    } else {
+        journal.leftovers()
+    };
     if leftovers.is_empty() {
         return Ok(recovered);
     }

@@ -71,16 +71,11 @@ impl Engine<'_> {
             },
             Err(halt) => Err(halt),
         };
-        // A process that stood still meanwhile was not waited for.
-        let injected = injected.and_then(|()| {
-            let held = self
-                .journal
-                .look()
-                .map_err(|error| not_journalled(&error))?;
-            self.heed(&held)
-        });
+        // A process that stood still meanwhile was not waited for, and then whatever else went wrong comes from that.
+        let looked = self.journal.look().map_err(|error| not_journalled(&error));
+        let alone = looked.and_then(|held| self.heed(&held));
         self.journal.release();
-        injected
+        alone.and(injected)
     }
 
     /// Whoever finds that somebody else has begun to revert must not break anything more.

@@ -13,7 +13,7 @@ use super::{
     step::{attempt, verify},
 };
 use crate::{
-    journal::{self, Actor, Held},
+    journal::{self, Actor},
     provider::{Current, Fault, Undo},
     timeline::{Event, FaultStep, Phase},
 };
@@ -183,18 +183,17 @@ impl Engine<'_> {
         self.enter(Phase::Revert);
         let mut undos = std::mem::take(&mut self.undos);
         let holding = self.journal.hold(self.limits.lock);
-        match Self::meanwhile(&mut self.recorder, looking, holding).await {
-            Ok(Held::Unchanged) => {}
-            Ok(Held::Changed(journal)) => {
-                if let Some(why) = journal.taken_over() {
-                    self.recorder.fence().close(why);
-                }
-                undos.retain(|(id, _)| !journal.is_restored(*id));
-            }
+        if let Err(error) = Self::meanwhile(&mut self.recorder, looking, holding).await {
             // Whoever has it does the same as is done here, and each reads before it writes.
-            Err(error) => self.recorder.record(Event::Note {
+            self.recorder.record(Event::Note {
                 text: format!("the undo journal could not be locked: {error}"),
-            }),
+            });
+        }
+        if let Ok(journal) = journal::read(self.journal.path())
+            && let Some(why) = journal.taken_over()
+        {
+            self.recorder.fence().close(why);
+            undos.retain(|(id, _)| !journal.is_restored(*id));
         }
         let owed = undos.iter().rev().map(|(id, undo)| Owed {
             id: *id,

@@ -28,7 +28,7 @@ pub(crate) const DRILL: &str = "\
 drill: crash
 about: A machine is stopped, its check is turned round, and then it is frozen.
 environment: two-machines
-steady-state: { for: 30s }
+steady-state: { for: 40s }
 faults:
   - together:
       - stop: { target: first }
@@ -125,8 +125,14 @@ impl Rig {
         command
     }
 
-    /// Begins a run of the drill.
-    pub(crate) fn run(&self) -> Harness {
+    /// Begins a run of the drill, once the lab is well after the one before.
+    pub(crate) async fn run(&self) -> Harness {
+        let check = Resource::new(ResourceKind::HealthCheck, "first");
+        let deadline = Instant::now() + LIMIT;
+        while self.attached.provider.state(&check).await.unwrap().healthy != Some(true) {
+            assert!(Instant::now() < deadline, "the lab does not get well");
+            sleep(Duration::from_millis(20)).await;
+        }
         self.spawn(self.command())
     }
 
@@ -193,9 +199,13 @@ impl Harness {
     /// Waits until the events of the run have a text in them.
     pub(crate) async fn reaches(&mut self, text: &str) {
         let events = self.folder().await.join("events.ndjson");
-        let reached = || fs::read_to_string(&events).is_ok_and(|events| events.contains(text));
-        let words = format!("the run reaches {text}");
-        until(&words, reached).await;
+        let deadline = Instant::now() + LIMIT;
+        while !fs::read_to_string(&events).is_ok_and(|events| events.contains(text)) {
+            let ended = self.child.try_wait().unwrap();
+            let is_in_time = Instant::now() < deadline && ended.is_none();
+            assert!(is_in_time, "not {text}, {ended:?}: {}", self.stderr());
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
