@@ -145,7 +145,7 @@ pub(super) struct RunArguments {
     /// How many drills run at once, each in a lab of its own.
     #[arg(long, value_name = "N", default_value_t = super::run::DEFAULT_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) jobs: u16,
-    /// Run in a lab that is up already: the file that `lab up --token-file` wrote. Default: the variable BLACKSTART_LAB.
+    /// Run in a lab that is up already: the file that `lab up --token-file` wrote. Default: the variable `BLACKSTART_LAB`.
     #[arg(long, value_name = "FILE", conflicts_with = "speed")]
     pub(super) lab: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long a guard that is at it may have the journal.
-const LOCK: Duration = Duration::from_secs(60);
+const LOCK: Duration = Duration::from_mins(1);
 
 /// Watches over a run.
 pub(super) fn guard(journal: &Path) -> ExitCode {

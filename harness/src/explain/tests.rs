@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Topics that are neither faults nor expectations: exit codes, findings and traps.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 23] = [
     "disabled-is-healthy",
     "exit-0",
     "exit-1",
@@ -18,10 +18,12 @@ const OTHERS: [&str; 21] = [
     "exit-4",
     "exit-5",
     "fail-open",
+    "guard",
     "health-check-blind",
     "inconclusive",
     "keep-alive-stragglers",
     "prober-late",
+    "revert",
     "rto-cache-wait",
     "speed",
     "standby-dead",

@@ -236,6 +236,24 @@ impl Harness {
         until("the guard has gone", || !is_running(guard)).await;
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The journal of a run that may not have come so far.
+    pub(crate) async fn journal_if_any(&mut self) -> Option<Journal> {
+        journal::read(&self.folder().await.join(journal::FILE_NAME)).ok()
+    }
+
+    /// The events of a run that may not have come so far.
+    pub(crate) async fn events_if_any(&mut self) -> Vec<Entry> {
+        let events = self.folder().await.join("events.ndjson");
+        Reader::open(events).map_or_else(
+            |_| Vec::new(),
+            |reader| reader.map_while(Result::ok).collect(),
+        )
+    }
+
     pub(crate) async fn journal(&mut self) -> Journal {
         read(&self.folder().await.join(journal::FILE_NAME))
     }
@@ -268,9 +286,11 @@ fn read(path: &Path) -> Journal {
 
 /// The number of the guard's process.
 pub(crate) fn guard_of(journal: &Journal) -> Option<i32> {
-    journal.records.iter().find_map(|record| match record {
-        Record::Guarded { process } => i32::try_from(*process).ok(),
-        _ => None,
+    journal.records.iter().find_map(|record| {
+        let Record::Guarded { process } = record else {
+            return None;
+        };
+        i32::try_from(*process).ok()
     })
 }
 
