@@ -123,7 +123,11 @@ impl Provider for LabProvider {
         target: &'a str,
     ) -> BoxFuture<'a, Result<Health, ProviderError>> {
         Box::pin(async move {
-            let Target::Lab(resource) = self::target(environment, target)?;
+            let Target::Lab(resource) = self::target(environment, target)? else {
+                return Err(ProviderError::UnknownTarget {
+                    target: target.to_owned(),
+                });
+            };
             let state = self.state(resource).await?;
             Ok(Health {
                 healthy: state.healthy.unwrap_or(true),
@@ -149,7 +153,11 @@ pub struct Change {
 pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
     use drill::Fault as F;
     let target = target(environment, fault.target())?;
-    let Target::Lab(resource) = target;
+    let Target::Lab(resource) = target else {
+        return Err(ProviderError::UnknownTarget {
+            target: fault.target().to_owned(),
+        });
+    };
     if !target.faults().contains(&fault.kind()) {
         return Err(ProviderError::Unsupported {
             fault: fault.kind().to_owned(),
