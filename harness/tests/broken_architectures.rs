@@ -13,7 +13,7 @@ use blackstart::{
     report::{Report, Style, terminal},
     run::{Stopper, Terms},
     source::Coloring,
-    suite::{self, Assignment, RunId, Threads},
+    suite::{self, Assignment, Place, RunId, Threads},
     verdict::CheckStatus,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -274,7 +274,7 @@ impl Case {
             folder: records,
             seed: fastrand::u64(..1_000_000),
             command: Vec::new(),
-            labs: threads.labs(),
+            place: Place::Own(threads.labs()),
             terms: Terms::default(),
         };
         let (_stopper, stop) = Stopper::new();
