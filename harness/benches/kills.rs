@@ -18,15 +18,15 @@ mod rig;
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use blackstart::{
-    journal::{Actor, Journal, Record},
-    timeline::{Event, FaultStep, Phase},
+    journal::{self, Actor, Journal, Record},
+    timeline::{Entry, Event, FaultStep, Phase, file::Reader},
 };
 use clap::Parser;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use rig::{Rig, guard_of};
+use rig::{Harness, Rig, guard_of};
 use tokio::{task::JoinSet, time::sleep};
 
 /// Kills harnesses and counts what stays broken.
@@ -44,6 +44,26 @@ struct Arguments {
     /// Cargo says so to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Harness {
+    fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The journal of a run that may not have come so far.
+    async fn journal_if_any(&mut self) -> Option<Journal> {
+        journal::read(&self.folder().await.join(journal::FILE_NAME)).ok()
+    }
+
+    /// The events of a run that may not have come so far.
+    async fn events_if_any(&mut self) -> Vec<Entry> {
+        let events = self.folder().await.join("events.ndjson");
+        Reader::open(events).map_or_else(
+            |_| Vec::new(),
+            |reader| reader.map_while(Result::ok).collect(),
+        )
+    }
 }
 
 /// What became of one kill.
@@ -141,7 +161,7 @@ async fn kill_one(rig: &Rig, random: &mut fastrand::Rng) -> Kill {
             let is_ours = *phase != Phase::Revert || restored(&journal, Actor::Harness) > 0;
             is_ours.then(|| format!("{phase:?}"))
         })
-        .last();
+        .next_back();
     Kill {
         phase: phase.unwrap_or_else(|| "before".to_owned()),
         with_guard,

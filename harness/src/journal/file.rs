@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+    time::{Instant, sleep},
+};
 
 use super::{Actor, Damage, FILE_NAME, Header, Journal, Record, line};
 use crate::timeline::FaultStep;
@@ -40,6 +44,10 @@ impl Writer {
     /// # Errors
     /// If the file is there already, or cannot be created, written or synced.
     pub fn create(folder: &Path, header: Header) -> io::Result<Self> {
+        while_others_go_on(|| Self::create_here(folder, header))
+    }
+
+    fn create_here(folder: &Path, header: Header) -> io::Result<Self> {
         let path = folder.join(FILE_NAME);
         let file = OpenOptions::new()
             .read(true)
@@ -51,7 +59,7 @@ impl Writer {
             path,
             length: 0,
         };
-        writer.append(&Record::Opened(Box::new(header)))?;
+        writer.append_here(&Record::Opened(Box::new(header)))?;
         writer.file.sync_all()?;
         File::open(folder)?.sync_all()?;
         Ok(writer)
@@ -119,6 +127,10 @@ impl Writer {
     /// # Errors
     /// If it cannot be written or synced: then what it announces must not be done.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
+        while_others_go_on(|| self.append_here(record))
+    }
+
+    fn append_here(&mut self, record: &Record) -> io::Result<()> {
         let mut bytes = line::encode(record)?;
         let tail = self.unfinished_line()?;
         let mut before = self.file.metadata()?.len();
@@ -184,6 +196,17 @@ impl Writer {
     /// Where the journal is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Waits for the disk, which may take a tenth of a second when it is busy. On a thread of a runtime that has several the others
+/// take over what else was to be done there: probes have to ask in time.
+fn while_others_go_on<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+        block_in_place(work)
+    } else {
+        work()
     }
 }
 

@@ -226,11 +226,48 @@ fn what_another_wrote_is_not_hidden_by_a_record_of_ones_own() {
     let mut harness = write(&folder, &[captured(0)]);
     let mut guard = Writer::open(harness.path()).unwrap();
     guard.append(&step(0, FaultStep::Restored)).unwrap();
-    harness.append(&step(0, FaultStep::Verified)).unwrap();
+    harness.append(&step(0, FaultStep::RevertIssued)).unwrap();
     let Held::Changed(journal) = harness.look().unwrap() else {
         panic!("the guard has written")
     };
     assert!(journal.is_restored(0));
+}
+
+#[test]
+fn an_injection_that_lands_after_the_restoration_is_owed_again_with_all_that_is_beneath_it() {
+    let on_one = |id: usize| Record::Captured {
+        id,
+        at: "2026-01-01T00:00:01Z".into(),
+        undo: Box::new(undo("web")),
+    };
+    let restored = [0, 1, 2].map(|id| step(id, FaultStep::Restored));
+    let mut journal = Journal {
+        records: vec![on_one(0), captured(1), on_one(2)],
+        ..Journal::default()
+    };
+    journal.records.extend(restored);
+    assert!(journal.leftovers().is_empty());
+    journal.records.push(step(2, FaultStep::Acknowledged));
+    assert_eq!(ids(&journal), [0, 2]);
+    assert!(journal.is_restored(1));
+}
+
+#[test]
+fn an_injection_without_an_answer_of_yes_is_in_doubt() {
+    for (steps, in_doubt) in [
+        (vec![], false),
+        (vec![FaultStep::Issued], true),
+        (vec![FaultStep::Issued, FaultStep::InjectFailed], true),
+        (vec![FaultStep::Issued, FaultStep::Acknowledged], false),
+    ] {
+        let mut records = vec![captured(0)];
+        records.extend(steps.iter().map(|taken| step(0, *taken)));
+        let journal = Journal {
+            records,
+            ..Journal::default()
+        };
+        assert_eq!(journal.leftovers()[0].in_doubt, in_doubt, "{steps:?}");
+    }
 }
 
 #[test]

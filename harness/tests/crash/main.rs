@@ -1,5 +1,7 @@
 //! Nothing stays broken: real harnesses on a lab that outlives them, killed, stopped and stalled wherever they are.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod rig;
 
 use std::{fs, os::unix::process::ExitStatusExt, process::Stdio, time::Duration};
@@ -24,14 +26,14 @@ const PHASES: [&str; 5] = [
 ];
 
 fn restored_by(harness_journal: &blackstart::journal::Journal, actor: Actor) -> Vec<usize> {
-    let id = |record: &Record| match record {
-        Record::Step {
-            id,
-            by,
-            step: FaultStep::Restored,
-            ..
-        } if *by == actor => Some(*id),
-        _ => None,
+    let id = |record: &Record| {
+        if let Record::Step { id, by, step, .. } = record
+            && (*by, *step) == (actor, FaultStep::Restored)
+        {
+            Some(*id)
+        } else {
+            None
+        }
     };
     harness_journal.records.iter().filter_map(id).collect()
 }
@@ -197,9 +199,12 @@ async fn a_run_that_stands_still_is_restored_meanwhile_and_ends_when_it_goes_on(
             let by_harness = restored_by(&journal, Actor::Harness);
             assert!(by_harness.is_empty(), "{by_harness:?} were restored twice");
         }
-        let ended = |event| match event {
-            Event::Ended { outcome, .. } => Some(outcome),
-            _ => None,
+        let ended = |event| {
+            if let Event::Ended { outcome, .. } = event {
+                Some(outcome)
+            } else {
+                None
+            }
         };
         let mut events = run.events().await.into_iter().map(|entry| entry.event);
         let Some(Outcome::CouldNotRun { reason, .. }) = events.find_map(ended) else {

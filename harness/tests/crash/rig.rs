@@ -177,30 +177,9 @@ impl Drop for Rig {
 pub(crate) struct Harness {
     reports: PathBuf,
     before: Vec<PathBuf>,
-    child: Child,
+    pub(crate) child: Child,
     stderr: fs::File,
     run: Option<PathBuf>,
-}
-
-#[cfg_attr(test, allow(dead_code, reason = "the benchmark of kills uses them"))]
-impl Harness {
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// The journal of a run that may not have come so far.
-    pub(crate) async fn journal_if_any(&mut self) -> Option<Journal> {
-        journal::read(&self.folder().await.join(journal::FILE_NAME)).ok()
-    }
-
-    /// The events of a run that may not have come so far.
-    pub(crate) async fn events_if_any(&mut self) -> Vec<Entry> {
-        let events = self.folder().await.join("events.ndjson");
-        Reader::open(events).map_or_else(
-            |_| Vec::new(),
-            |reader| reader.map_while(Result::ok).collect(),
-        )
-    }
 }
 
 impl Harness {

@@ -315,7 +315,7 @@ async fn what_somebody_else_changed_meanwhile_is_named_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revert_that_says_yes_and_does_nothing_is_found_out() {
+async fn a_revert_that_says_yes_and_does_nothing_is_tried_again_and_found_out() {
     let played = Script::new()
         .with("stop", Call::Revert, Act::Pretend)
         .play()
@@ -324,7 +324,7 @@ async fn a_revert_that_says_yes_and_does_nothing_is_found_out() {
     assert_eq!(played.exit_code(), ExitCode::NotRestored);
     assert_eq!(
         reached(&played, FaultStep::Reverted),
-        ["pause", "invert-health-check", "stop"]
+        ["pause", "invert-health-check", "stop", "stop", "stop"]
     );
     assert_eq!(reached(&played, FaultStep::RevertFailed), ["stop"]);
 }

@@ -501,10 +501,17 @@ impl Played {
 
     /// The faults that the journal has a step of, in the order of the records.
     pub(crate) fn journalled(&self, wanted: FaultStep) -> Vec<&'static str> {
-        let kind = |record: &Record| match record {
-            Record::Captured { id, .. } if wanted == FaultStep::Captured => Some(KINDS[*id]),
-            Record::Step { id, step, .. } if *step == wanted => Some(KINDS[*id]),
-            _ => None,
+        let kind = |record: &Record| {
+            let (id, step) = match record {
+                Record::Captured { id, .. } => (*id, FaultStep::Captured),
+                Record::Step { id, step, .. } => (*id, *step),
+                Record::Opened(_)
+                | Record::TakenOver { .. }
+                | Record::Guarded { .. }
+                | Record::Gone { .. }
+                | Record::Settled { .. } => return None,
+            };
+            (step == wanted).then(|| KINDS[id])
         };
         self.journal.records.iter().filter_map(kind).collect()
     }
