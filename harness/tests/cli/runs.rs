@@ -121,7 +121,7 @@ fn arguments_need_not_be_text() {
     let workplace = Workplace::new();
     let reports = std::ffi::OsStr::from_bytes(b"rep\xffrts");
     let mut command = workplace.run("quick", &["--quiet", "--reports"]);
-    let output = command.arg(reports).output().unwrap();
+    let output = workplace.measured(command.arg(reports));
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert!(
         workplace
