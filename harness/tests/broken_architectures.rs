@@ -13,7 +13,7 @@ use blackstart::{
     report::{Report, Style, terminal},
     run::{Stopper, Terms},
     source::Coloring,
-    suite::{self, Assignment, RunId, Threads},
+    suite::{self, Assignment, Place, RunId, Threads},
     verdict::CheckStatus,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -234,17 +234,21 @@ fn every_drill_has_a_case() -> Result<(), Failed> {
 impl Case {
     fn prove(&self, threads: &Threads) -> Result<(), Failed> {
         let [fast, slow] = SPEEDS;
-        let mut report = self.conduct(threads, fast)?;
-        if is_prober_late(&report) {
-            report = self.conduct(threads, slow)?;
-        }
-        let wrong = match self.says {
-            Says::Fails { fails, either } => wrong_checks(&report, fails, either),
-            Says::NotSteady(reason) => wrongly_begun(&report, reason),
+        let mut speeds = [fast, slow, slow].into_iter().peekable();
+        let (report, wrong) = loop {
+            let speed = speeds.next().unwrap_or(slow);
+            let report = self.conduct(threads, speed)?;
+            let wrong = match self.says {
+                Says::Fails { fails, either } => wrong_checks(&report, fails, either),
+                Says::NotSteady(reason) => wrongly_begun(&report, reason),
+            };
+            if wrong.is_empty() {
+                return Ok(());
+            }
+            if !is_prober_late(&report) || speeds.peek().is_none() {
+                break (report, wrong);
+            }
         };
-        if wrong.is_empty() {
-            return Ok(());
-        }
         let shown = terminal::render(std::slice::from_ref(&report), &Style::default());
         Err(Failed::from(format!("{}\n\n{shown}", wrong.join("\n"))))
     }
@@ -274,7 +278,7 @@ impl Case {
             folder: records,
             seed: fastrand::u64(..1_000_000),
             command: Vec::new(),
-            labs: threads.labs(),
+            place: Place::Own(threads.labs()),
             terms: Terms::default(),
         };
         let (_stopper, stop) = Stopper::new();
@@ -317,7 +321,8 @@ impl Case {
 /// Whether the prober kept no cadence, so that the machine and not the architecture was measured.
 fn is_prober_late(report: &Report) -> bool {
     let speed = report.environment.speed;
-    report.measurement.late_p99_s * speed > report.measurement.every_s / 4.0
+    let measurement = &report.measurement;
+    measurement.late_p99_s * speed > measurement.every_s / 4.0 || measurement.void > 0
 }
 
 fn wrong_checks(report: &Report, fails: &[&str], either: &[&str]) -> Vec<String> {

@@ -1,11 +1,15 @@
 //! The command line: the only module that knows clap, the process's streams and its signals.
 
 mod arguments;
+mod attached;
 mod confirm;
+mod containers;
 mod files;
 mod lab;
+mod revert;
 mod run;
 mod signals;
+mod stopping;
 
 use std::{
     ffi::OsString,
@@ -119,8 +123,14 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(arguments) => run::report(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
-        Command::Lab(LabCommand::Up { environment, speed }) => {
-            lab::up(&environment, speed, terminal)
-        }
+        Command::Revert(arguments) => revert::revert(&arguments),
+        Command::Guard { journal } => revert::guard(&journal),
+        Command::Lab(LabCommand::Up {
+            environment,
+            speed,
+            token_file,
+        }) => lab::up(&environment, speed, token_file.as_deref(), terminal),
+        Command::Lab(LabCommand::Image { program }) => containers::image(program.as_deref()),
+        Command::Lab(LabCommand::Down { dry_run }) => containers::down(dry_run),
     }
 }

@@ -3,16 +3,20 @@
 //! A [`Fault`] is described, captured, injected, verified, reverted and verified again by the runner, in that order; a binding
 //! only says how. Nothing here decides when.
 
+pub mod docker;
 pub mod lab;
+mod reach;
 pub mod site;
 
 use std::fmt;
 
+pub use reach::{ReachError, Reached, reach};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    causes::with_causes,
     drill,
-    environment::{Environment, Touched},
+    environment::{Environment, Target, Thing, Touched},
     probe::BoxFuture,
 };
 
@@ -23,10 +27,14 @@ pub struct Undo {
     pub target: String,
     /// The binding that can read `state`.
     pub binding: String,
+    /// What the binding itself calls the target, so that it is found again without drill and environment.
+    pub resource: String,
     /// What restoring will do, in words a person could follow by hand.
     pub words: String,
     /// The captured state, in the binding's own terms.
     pub state: serde_json::Value,
+    /// The same part of the state as the fault leaves it. Never equal to `state`: a fault that changes nothing is none.
+    pub injected: serde_json::Value,
 }
 
 /// A disturbance of one target that can be undone.
@@ -39,20 +47,21 @@ pub trait Fault: fmt::Debug + Send + Sync {
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>>;
     /// Breaks the target. May fail half-way; a revert must still work.
     fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>>;
-    /// Reads back whether the fault is in place.
-    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>>;
-    /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds.
+    /// Reads the target, independently of what the control plane answered to the last change, and says whose state it shows.
+    fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>>;
+    /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds. Whether the target may be
+    /// changed at all was decided by whoever calls this, from [`Fault::current`].
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>>;
-    /// Reads back whether the target is as it was captured.
-    fn is_restored<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>>;
 }
 
-/// What an independent read found.
+/// Whose state a target shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// What was expected.
-    AsExpected,
-    /// Something else, in words.
+pub enum Current {
+    /// As it was captured.
+    AsCaptured,
+    /// As the fault leaves it, also one that got only half-way.
+    AsInjected,
+    /// Neither: somebody or something else has changed it. In words, with what it is, what it was and what the fault set.
     Otherwise(String),
 }
 
@@ -73,12 +82,57 @@ pub trait Provider: fmt::Debug + Send + Sync {
         environment: &Environment,
         fault: &drill::Fault,
     ) -> Result<Box<dyn Fault>, ProviderError>;
+    /// Turns what was captured back into the fault that it undoes, for somebody who has neither the drill nor the environment.
+    /// Changes nothing.
+    fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError>;
     /// Reads what the system itself thinks of a target.
     fn health<'a>(
         &'a self,
         environment: &'a Environment,
         target: &'a str,
     ) -> BoxFuture<'a, Result<Health, ProviderError>>;
+}
+
+/// What a fault will do, worked out without touching anything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What will be done, in words.
+    pub describe: String,
+    /// What undoing it will do, in words.
+    pub describe_revert: String,
+    /// The binding and what of it is touched: `lab workload/web`.
+    pub touches: String,
+    /// The thing that is touched, in the terms that limits name.
+    pub thing: Thing,
+}
+
+/// Works out what a fault will do. Touches nothing, so that a plan can be shown without what it is about.
+///
+/// # Errors
+/// If the environment lacks the target, or this cannot be done to it.
+pub fn planned(environment: &Environment, fault: &drill::Fault) -> Result<Planned, ProviderError> {
+    let name = fault.target();
+    let target = environment.targets.get(name);
+    match target {
+        Some(Target::Docker(_)) => {
+            let change = docker::change(environment, fault)?;
+            Ok(Planned {
+                describe: change.describe(),
+                describe_revert: change.describe_revert(),
+                touches: format!("docker {}", change.containers),
+                thing: Thing::Docker(change.containers),
+            })
+        }
+        Some(Target::Lab(_)) | None => {
+            let change = lab::change(environment, fault)?;
+            Ok(Planned {
+                describe: change.describe(),
+                describe_revert: change.describe_revert(),
+                touches: format!("lab {}", change.resource),
+                thing: Thing::Lab(change.resource),
+            })
+        }
+    }
 }
 
 /// A target could not be reached, read or changed.
@@ -118,6 +172,9 @@ pub enum ProviderError {
         /// What it said.
         message: String,
     },
+    /// The container engine could not do it.
+    #[error("{}", with_causes(.0))]
+    Docker(#[from] docker::DockerError),
     /// What was captured cannot be read.
     #[error("the captured state of `{target}` cannot be read: {reason}")]
     BadUndo {

@@ -4,26 +4,30 @@ mod direct;
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use blackstart_lab::{
     Lab, LabError, Options as LabOptions,
-    control::{Resource, ResourceKind},
+    control::{Description, Resource, ResourceKind},
 };
 use rustls::pki_types::ServerName;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_rustls::TlsConnector;
 
-use super::{Provider, lab::LabProvider};
+use super::{
+    Provider,
+    lab::{Attached, LabProvider},
+};
 use crate::{
     drill::{Drill, Expect},
     environment::{
         self, DnsView, Environment, GOOD_WITHIN_FLOOR, Probe as ProbeSetup, TIMEOUT_FLOOR, Tier,
         real_limit,
     },
+    journal::Access,
     probe::{
         Probe, Recognition,
         cached::CachedProbe,
@@ -41,7 +45,11 @@ pub struct Site {
     environment: Arc<Environment>,
     speed: f64,
     provider: Arc<dyn Provider>,
+    access: Access,
+    /// The lab, if it was started here.
     lab: Option<Lab>,
+    /// What the lab told of itself, wherever it runs.
+    description: Description,
     servers: BTreeMap<&'static str, SocketAddr>,
     threads: Handle,
 }
@@ -89,6 +97,11 @@ pub enum SiteError {
     /// No target and no stack: nothing to run in.
     #[error("the environment `{0}` has no stack: nothing says where it runs")]
     NoStack(String),
+    /// A lab in a process of its own runs something else.
+    #[error(
+        "the lab does not run the stack of the environment `{0}`; was it started from another version of the file?"
+    )]
+    OtherStack(String),
     /// A probe cannot be set up.
     #[error("the probe `{probe}` cannot be set up: {reason}")]
     Probe {
@@ -131,18 +144,68 @@ impl Site {
             .map_err(SiteError::Panicked)??;
         let (admin, token) = lab.admin();
         let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
-        let servers =
-            BTreeMap::from([("authority", lab.authority()), ("resolver", lab.resolver())]);
-        let site = Self {
+        let description = lab.description().clone();
+        let site = Self::at(
             environment,
-            speed,
-            provider: Arc::new(provider),
-            lab: Some(lab),
-            servers,
-            threads: labs.clone(),
-        };
+            Arc::new(provider),
+            Access::InProcess,
+            Some(lab),
+            description,
+            labs.clone(),
+        );
         site.wait_until_healthy().await?;
         Ok(site)
+    }
+
+    /// Uses a lab in a process of its own, which outlives this one.
+    ///
+    /// # Errors
+    /// If it is not a lab of this environment.
+    pub fn attach(
+        environment: Arc<Environment>,
+        attached: Attached,
+        threads: &Handle,
+    ) -> Result<Self, SiteError> {
+        let Attached {
+            provider,
+            description,
+            access,
+        } = attached;
+        let stack = serde_json::to_value(&environment.stack).ok();
+        if stack.map(without_paths) != Some(without_paths(description.stack.clone())) {
+            return Err(SiteError::OtherStack(environment.name.clone()));
+        }
+        Ok(Self::at(
+            environment,
+            provider,
+            access,
+            None,
+            description,
+            threads.clone(),
+        ))
+    }
+
+    fn at(
+        environment: Arc<Environment>,
+        provider: Arc<dyn Provider>,
+        access: Access,
+        lab: Option<Lab>,
+        description: Description,
+        threads: Handle,
+    ) -> Self {
+        Self {
+            environment,
+            speed: description.speed,
+            provider,
+            access,
+            lab,
+            servers: BTreeMap::from([
+                ("authority", description.authority),
+                ("resolver", description.resolver),
+            ]),
+            description,
+            threads,
+        }
     }
 
     /// What carries faults out.
@@ -160,9 +223,14 @@ impl Site {
         self
     }
 
-    /// The threads that show whether what is looked at is given the processor: the lab's.
+    /// The threads that show whether what is looked at is given the processor: the lab's, if it runs here.
     pub fn echo_threads(&self) -> &Handle {
         &self.threads
+    }
+
+    /// How its targets are reached by somebody who was not there when it was opened.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The environment that was opened.
@@ -170,7 +238,7 @@ impl Site {
         &self.environment
     }
 
-    /// The lab, if the environment is one.
+    /// The lab, if it was started here.
     pub fn lab(&self) -> Option<&Lab> {
         self.lab.as_ref()
     }
@@ -336,26 +404,32 @@ impl Site {
         })
     }
 
+    /// Whether what is looked at is no lab.
+    fn is_foreign(&self) -> bool {
+        self.description.stack.is_null()
+    }
+
     /// The port to connect to: a lab has ports of its own.
     fn real_port(&self, logical: u16) -> Result<u16, String> {
-        match &self.lab {
-            Some(lab) => lab
-                .port(logical)
-                .ok_or_else(|| format!("nothing in the stack listens on port {logical}")),
-            None => Ok(logical),
+        if self.is_foreign() {
+            return Ok(logical);
         }
+        let port = self.description.ports.get(&logical).copied();
+        port.ok_or_else(|| format!("nothing in the stack listens on port {logical}"))
     }
 
     /// How a host is found: it is an address, or the environment's resolver knows it.
     fn resolution(&self, host: &str) -> Result<Resolution, String> {
         Ok(match host.parse::<IpAddr>() {
             Ok(address) => Resolution::Address(address),
+            Err(_) if host == "localhost" => Resolution::Address(Ipv4Addr::LOCALHOST.into()),
             Err(_) => Resolution::Ask(self.server("resolver")?, fully_qualified(host)?),
         })
     }
 
     fn tls(&self) -> Result<TlsConnector, TlsSetupError> {
-        tls_connector(self.lab.as_ref().map(Lab::ca_pem))
+        let authority = &self.description.ca_pem;
+        tls_connector(Some(authority.as_str()).filter(|_| !self.is_foreign()))
     }
 
     /// Finds a name server: one of the lab's by its role, or an address.
@@ -372,6 +446,19 @@ impl Site {
             })
             .map_err(|_| format!("`{server}` is neither `authority`, `resolver` nor an address"))
     }
+}
+
+/// A stack without the paths of its pages, which are other ones in a container.
+fn without_paths(mut stack: serde_json::Value) -> serde_json::Value {
+    let sites = stack
+        .get_mut("static-sites")
+        .and_then(serde_json::Value::as_object_mut);
+    for site in sites.into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Some(site) = site.as_object_mut() {
+            site.remove("page");
+        }
+    }
+    stack
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, String> {

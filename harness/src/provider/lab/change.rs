@@ -1,0 +1,146 @@
+//! What a fault changes in a lab, and how that is put into words.
+
+use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings};
+
+use super::{super::ProviderError, words};
+use crate::{
+    drill,
+    environment::{Environment, Target},
+};
+
+/// A fault as the lab carries it out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// What is changed.
+    pub resource: Resource,
+    /// The new settings; the fields that are not set stay.
+    pub settings: Settings,
+}
+
+/// Works out what a fault changes. Touches nothing, so that a plan can be shown without a lab.
+///
+/// # Errors
+/// If the environment lacks the target, or its kind of resource cannot do this.
+pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
+    use drill::Fault as F;
+    let (target, resource) = target(environment, fault.target())?;
+    let unsupported = || ProviderError::Unsupported {
+        fault: fault.kind().to_owned(),
+        resource: resource.to_string(),
+        can: target.faults().join(", "),
+    };
+    if !target.faults().contains(&fault.kind()) {
+        return Err(unsupported());
+    }
+    let none = Settings::default();
+    let settings = match fault {
+        F::Scale { replicas, .. } => Settings {
+            replicas: Some(*replicas),
+            ..none
+        },
+        F::Stop { .. } => Settings {
+            power: Some(Power::Stopped),
+            ..none
+        },
+        F::Kill { .. } => Settings {
+            power: Some(Power::Killed),
+            ..none
+        },
+        F::Pause { .. } => Settings {
+            power: Some(Power::Paused),
+            ..none
+        },
+        // Nothing in the lab is in a network that it could be taken out of.
+        F::Disconnect { .. } => return Err(unsupported()),
+        F::BlockIngress { .. } => Settings {
+            ingress: Some(Ingress::Blocked),
+            ..none
+        },
+        F::BreakHealthPath { path, .. } => Settings {
+            health_check_path: Some(path.clone()),
+            ..none
+        },
+        F::InvertHealthCheck { .. } => Settings {
+            inverted: Some(true),
+            ..none
+        },
+        F::DisableHealthCheck { .. } => Settings {
+            disabled: Some(true),
+            ..none
+        },
+        F::Respond {
+            status,
+            body,
+            delay,
+            ..
+        } => Settings {
+            answers: Some(Answers::Fixed {
+                status: *status,
+                body: body.clone(),
+                delay: *delay,
+            }),
+            ..none
+        },
+    };
+    Ok(Change {
+        resource: resource.clone(),
+        settings,
+    })
+}
+
+pub(super) fn target<'a>(
+    environment: &'a Environment,
+    name: &str,
+) -> Result<(&'a Target, &'a Resource), ProviderError> {
+    match environment.targets.get(name) {
+        Some(target @ Target::Lab(resource)) => Ok((target, resource)),
+        Some(Target::Docker(_)) | None => Err(ProviderError::UnknownTarget {
+            target: name.to_owned(),
+        }),
+    }
+}
+
+impl Change {
+    /// What is done, in words.
+    pub fn describe(&self) -> String {
+        format!("{} on lab {}", words::orders(&self.settings), self.resource)
+    }
+
+    /// What undoing it does, in words, before the state is known.
+    pub fn describe_revert(&self) -> String {
+        format!(
+            "set {} of lab {} back to what it was",
+            words::names(&self.settings),
+            self.resource
+        )
+    }
+}
+
+/// Those fields of `settings` that are set in `mask`.
+pub(in crate::provider) fn only(settings: &Settings, mask: &Settings) -> Settings {
+    Settings {
+        replicas: settings.replicas.filter(|_| mask.replicas.is_some()),
+        power: settings.power.filter(|_| mask.power.is_some()),
+        ingress: settings.ingress.filter(|_| mask.ingress.is_some()),
+        answers: settings.answers.clone().filter(|_| mask.answers.is_some()),
+        health_check_path: settings
+            .health_check_path
+            .clone()
+            .filter(|_| mask.health_check_path.is_some()),
+        inverted: settings.inverted.filter(|_| mask.inverted.is_some()),
+        disabled: settings.disabled.filter(|_| mask.disabled.is_some()),
+    }
+}
+
+/// The settings with the checksum of a body in its place: what is written to disk has nothing in it that may be a secret, and is
+/// still known again.
+pub(in crate::provider) fn without_bodies(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    if let Some(Answers::Fixed {
+        body: Some(body), ..
+    }) = &mut settings.answers
+    {
+        *body = format!("checksum {:08x}", crc32fast::hash(body.as_bytes()));
+    }
+    settings
+}
