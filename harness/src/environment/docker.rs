@@ -144,7 +144,7 @@ pub(super) fn containers(item: Item<'_>, docker: Option<&Docker>) -> Option<Cont
             service,
         },
         (None, None, Some(label)) => Which::Label(label),
-        (None, None, None) | (Some(_), _, _) | (_, Some(_), _) => {
+        (None, None, None) | (Some(_), ..) | (_, Some(_), _) => {
             item.report("must have one of `container`, `service` and `label`");
             return None;
         }

@@ -1,6 +1,12 @@
 //! The three tiers of `docker-compose.yml` in containers of their own: started through testcontainers, on networks that nobody else has.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use blackstart::{
     catalog::{self, Entry, Selection},
@@ -8,6 +14,7 @@ use blackstart::{
     provider::docker::{self, Engine, sweep},
     source::{Coloring, process_variable},
 };
+use blackstart_lab::part;
 use bollard::{
     Docker,
     models::{
@@ -17,6 +24,10 @@ use bollard::{
 };
 use serde::Deserialize;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt, core::WaitFor, runners::AsyncRunner};
+use tokio::time::{Instant, sleep};
+
+/// No condition takes longer on however busy a machine.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// How often networks are looked for that nobody has.
 const ATTEMPTS: usize = 50;
@@ -34,9 +45,14 @@ struct Service {
     environment: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
     networks: BTreeMap<String, Endpoint>,
+    #[serde(default)]
+    depends_on: BTreeMap<String, Needed>,
     #[serde(default = "once")]
     scale: u32,
 }
+
+#[derive(Debug, Deserialize)]
+struct Needed {}
 
 #[derive(Debug, Deserialize)]
 struct Endpoint {
@@ -109,7 +125,14 @@ impl Rig {
             networks: Vec::new(),
         };
         let compose = rig.networks().await;
-        for (name, service) in &compose.services {
+        let (first, last): (Vec<_>, Vec<_>) = compose
+            .services
+            .iter()
+            .partition(|(_, service)| service.depends_on.is_empty());
+        for (name, service) in first.into_iter().chain(last) {
+            for needed in service.depends_on.keys() {
+                rig.until_well(needed).await;
+            }
             for number in 1..=service.scale {
                 rig.container(name, service, number).await;
             }
@@ -220,6 +243,21 @@ impl Rig {
                 .unwrap();
         }
         self.containers.push(container);
+    }
+
+    /// Waits for what Compose waits for by a container's health check.
+    async fn until_well(&self, service: &str) {
+        let container = format!("{}_{service}_1", self.project);
+        let inspected = self.docker.inspect_container(&container, None).await;
+        let settings = inspected.unwrap().network_settings.unwrap();
+        let address = settings.networks.unwrap().into_values().next().unwrap();
+        let address: IpAddr = address.ip_address.unwrap().parse().unwrap();
+        let admin = SocketAddr::from((address, part::ADMIN_PORT));
+        let deadline = Instant::now() + LIMIT;
+        while let Err(reason) = part::health(admin, &self.project).await {
+            assert!(Instant::now() < deadline, "{container}: {reason}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// What a variable of an environment file stands for.

@@ -4,12 +4,15 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use blackstart_lab::{
     control::Description,
-    part::{DNS_PORT, system_name_server},
+    part::{self, DNS_PORT, system_name_server},
 };
 use tokio::time::{Instant, sleep};
 
 use super::{
-    DockerError, DockerProvider, ROLE, engine::Engine, found::PROJECT, snapshot::own_health,
+    DockerError, DockerProvider, ROLE,
+    engine::{Engine, admin},
+    found::PROJECT,
+    snapshot::own_health,
 };
 use crate::{
     environment::Environment,
@@ -68,9 +71,14 @@ async fn wait_until_well(engine: &Engine, project: Option<&str>) -> Result<(), D
     loop {
         let mut ill = Vec::new();
         for container in engine.labelled(&labels).await? {
-            let health = own_health(&container, engine.inspect(&container.id).await?.as_ref());
+            let inspected = engine.inspect(&container.id).await?;
+            let health = own_health(&container, inspected.as_ref());
             if !health.healthy {
                 ill.push(health.detail);
+            } else if let Some((admin, token)) = inspected.as_ref().and_then(admin)
+                && let Err(reason) = part::health(admin, &token).await
+            {
+                ill.push(format!("{}: {reason}", container.name()));
             }
         }
         if ill.is_empty() {
