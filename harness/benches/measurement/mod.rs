@@ -94,6 +94,7 @@ pub(crate) fn started(probes: usize, every: Duration) -> Event {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: "bench".to_owned(),
         drill: "bench".to_owned(),
+        drill_file: String::new(),
         environment: "bench".to_owned(),
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         command: Vec::new(),

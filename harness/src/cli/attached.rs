@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
 
-use super::variable;
+use super::{tell, variable};
 use crate::{
     causes::with_causes,
-    journal::{self, Access, Owner},
+    journal::{self, Access, Liveness, Owner},
     provider::lab::{AttachError, Attached},
     recovery::{
         self,
@@ -98,6 +98,24 @@ impl Claimed {
     /// Lets others have it.
     pub(super) fn release(self) {
         self.lock.release();
+    }
+}
+
+/// Tells what runs that are over left broken, in whatever system: somebody has to finish that.
+pub(super) fn tell_leftovers(reports: &Path) {
+    let journals = recovery::journals_in(reports).unwrap_or_default();
+    let is_left = |path: &PathBuf| {
+        journal::read(path).is_ok_and(|journal| {
+            let owner = journal.header().map(|header| header.owner.liveness());
+            !journal.is_clean() && owner != Some(Liveness::Alive)
+        })
+    };
+    for path in journals.iter().filter(|path| is_left(path)) {
+        let folder = path.parent().unwrap_or(path);
+        tell(&format!(
+            "warning: a run left something broken; finish that with `blackstart revert {}`",
+            folder.display()
+        ));
     }
 }
 

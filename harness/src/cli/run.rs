@@ -70,6 +70,7 @@ fn run_all(
         )
     };
     let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
+    attached::tell_leftovers(&arguments.reports);
     let claimed = match attached::token_file(arguments.lab.as_deref()) {
         None => None,
         Some(file) => {
