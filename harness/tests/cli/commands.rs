@@ -116,6 +116,22 @@ fn explain_has_a_page_for_what_a_report_names_and_the_nearest_topic_for_what_is_
 }
 
 #[test]
+fn a_result_that_cannot_be_written_is_told() {
+    // Not every system has a file that is always full.
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
+    let mut command = blackstart(&repository(), ["schema", "drill"]);
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("could not write to stdout"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn schemas_are_those_that_are_committed() {
     for of in ["drill", "environment", "report"] {
         let printed = output(&["schema", of]);

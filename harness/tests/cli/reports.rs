@@ -98,9 +98,18 @@ fn a_report_of_something_else_is_a_mistake_and_no_panic() {
     fs::write(damaged.path().join("events.ndjson"), "{}\n{}\n").unwrap();
     let lost = copy_of_quick();
     fs::remove_file(lost.path().join("drill.yaml")).unwrap();
+    // Nobody ever writes into this pipe, so whoever opens it waits for ever.
+    let pipe = copy_of_quick();
+    fs::remove_file(pipe.path().join("events.ndjson")).unwrap();
+    nix::unistd::mkfifo(
+        &pipe.path().join("events.ndjson"),
+        nix::sys::stat::Mode::S_IRWXU,
+    )
+    .unwrap();
     for folder in [
         empty.path(),
         damaged.path(),
+        pipe.path(),
         lost.path(),
         Path::new("/nonexistent"),
     ] {
