@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
 
-use super::{tell, variable};
+use super::variable;
 use crate::{
     causes::with_causes,
     journal::{self, Access, Liveness, Owner},
@@ -101,8 +101,8 @@ impl Claimed {
     }
 }
 
-/// Tells what runs that are over left broken, in whatever system: somebody has to finish that.
-pub(super) fn tell_leftovers(reports: &Path) {
+/// The folders of runs that are over and left something broken, in whatever system.
+pub(super) fn left_broken(reports: &Path) -> Vec<PathBuf> {
     let journals = recovery::journals_in(reports).unwrap_or_default();
     let is_left = |path: &PathBuf| {
         journal::read(path).is_ok_and(|journal| {
@@ -110,13 +110,10 @@ pub(super) fn tell_leftovers(reports: &Path) {
             !journal.is_clean() && owner != Some(Liveness::Alive)
         })
     };
-    for path in journals.iter().filter(|path| is_left(path)) {
-        let folder = path.parent().unwrap_or(path);
-        tell(&format!(
-            "warning: a run left something broken; finish that with `blackstart revert {}`",
-            folder.display()
-        ));
-    }
+    let left = journals.iter().filter(|path| is_left(path));
+    left.filter_map(|path| path.parent())
+        .map(Path::to_owned)
+        .collect()
 }
 
 /// Whether a journal has something left in this system.

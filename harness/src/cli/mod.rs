@@ -3,6 +3,7 @@
 mod arguments;
 mod attached;
 mod confirm;
+mod doctor;
 mod files;
 mod lab;
 mod revert;
@@ -130,6 +131,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(arguments) => run::report(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
+        Command::Doctor { reports } => doctor::doctor(&reports),
         Command::Revert(arguments) => revert::revert(&arguments),
         Command::Guard { journal } => revert::guard(&journal),
         Command::Lab(LabCommand::Up {

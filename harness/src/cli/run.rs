@@ -70,7 +70,12 @@ fn run_all(
         )
     };
     let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
-    attached::tell_leftovers(&arguments.reports);
+    for run in attached::left_broken(&arguments.reports) {
+        tell(&format!(
+            "warning: a run left something broken; finish that with `blackstart revert {}`",
+            run.display()
+        ));
+    }
     let claimed = match attached::token_file(arguments.lab.as_deref()) {
         None => None,
         Some(file) => {
