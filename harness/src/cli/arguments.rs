@@ -64,6 +64,12 @@ pub(super) enum Command {
     Report(ReportArguments),
     /// Restore what runs left broken. Doing it twice is doing it once.
     Revert(RevertArguments),
+    /// Say whether this machine can run drills, what former runs left broken, and what to do about each.
+    Doctor {
+        /// Where the folders of the runs are.
+        #[arg(long, value_name = "DIR", default_value = "reports")]
+        reports: PathBuf,
+    },
     /// Watch over a run and restore what is left if it is gone. Started by `run`; not for people.
     #[command(hide = true)]
     Guard {

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 
 use super::variable;
 use crate::{
-    journal::{self, Access, Owner},
+    journal::{self, Access, Liveness, Owner},
     provider::lab::Attached,
     recovery::{
         self,
@@ -95,6 +95,21 @@ impl Claimed {
     pub(super) fn release(self) {
         self.lock.release();
     }
+}
+
+/// The folders of runs that are over and left something broken, in whatever system.
+pub(super) fn left_broken(reports: &Path) -> Vec<PathBuf> {
+    let journals = recovery::journals_in(reports).unwrap_or_default();
+    let is_left = |path: &PathBuf| {
+        journal::read(path).is_ok_and(|journal| {
+            let owner = journal.header().map(|header| header.owner.liveness());
+            !journal.is_clean() && owner != Some(Liveness::Alive)
+        })
+    };
+    let left = journals.iter().filter(|path| is_left(path));
+    left.filter_map(|path| path.parent())
+        .map(Path::to_owned)
+        .collect()
 }
 
 /// Whether a journal has something left in this system.

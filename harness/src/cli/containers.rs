@@ -47,6 +47,33 @@ pub(super) fn down(dry_run: bool) -> ExitCode {
     })
 }
 
+/// What there is to know of the container engine.
+pub(super) struct Looked {
+    /// Where it is.
+    pub(super) engine: String,
+    /// What processes that are gone left there.
+    pub(super) left: Vec<sweep::Leftover>,
+    /// Whether the lab's image is there.
+    pub(super) has_image: bool,
+}
+
+/// Looks at the container engine.
+///
+/// # Errors
+/// If none answers.
+pub(super) fn look() -> Result<Looked, String> {
+    let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
+    threads.block_on(async {
+        let failed = |error| with_causes(&error);
+        let engine = Engine::connect().await.map_err(failed)?;
+        Ok(Looked {
+            left: sweep::leftovers(&engine).await.map_err(failed)?,
+            has_image: image::is_there(&engine).await,
+            engine: engine.address().to_owned(),
+        })
+    })
+}
+
 fn carry_out(work: impl Future<Output = Result<(), String>>) -> ExitCode {
     let outcome = Threads::start()
         .map_err(|error| format!("could not start: {error}"))

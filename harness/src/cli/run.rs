@@ -72,6 +72,12 @@ fn run_all(
         )
     };
     let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
+    for run in attached::left_broken(&arguments.reports) {
+        tell(&format!(
+            "warning: a run left something broken; finish that with `blackstart revert {}`",
+            run.display()
+        ));
+    }
     let run = arguments.reports.join(run_id.to_string());
     let claiming = claim(arguments, &entries, &run);
     let claimed = threads.block_on(claiming)?;

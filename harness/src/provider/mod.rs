@@ -93,6 +93,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Health, ProviderError>>;
 }
 
+impl From<docker::DockerError> for ProviderError {
+    fn from(error: docker::DockerError) -> Self {
+        Self::Docker(Box::new(error))
+    }
+}
+
 /// What a fault will do, worked out without touching anything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
@@ -174,7 +180,7 @@ pub enum ProviderError {
     },
     /// The container engine could not do it.
     #[error("{}", with_causes(.0))]
-    Docker(#[from] docker::DockerError),
+    Docker(Box<docker::DockerError>),
     /// What was captured cannot be read.
     #[error("the captured state of `{target}` cannot be read: {reason}")]
     BadUndo {

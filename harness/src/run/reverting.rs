@@ -115,10 +115,11 @@ impl<W: Witness> Reverting<'_, W> {
         left_broken
     }
 
-    /// Restores a target. One whose injection may still be on its way is watched for a while, and restored anew if that lands.
+    /// Restores a target. One that a call may still be on its way to, an injection or a revert that had no answer of yes, is
+    /// watched for a while, and restored anew if the call lands.
     async fn restore(&mut self, fault: &dyn Fault, owed: &Owed<'_>) -> Result<(), String> {
-        self.put_back_with_retries(fault, owed).await?;
-        if owed.standing != Standing::InDoubt {
+        let mut attempts = self.put_back_with_retries(fault, owed).await?;
+        if owed.standing != Standing::InDoubt && attempts == 1 {
             return Ok(());
         }
         for _ in 0..self.limits.revert_attempts {
@@ -126,12 +127,12 @@ impl<W: Witness> Reverting<'_, W> {
                 return Ok(());
             }
             self.note(format!(
-                "the injection of `{}` landed after all",
+                "`{}` was changed again by a call that had had no answer",
                 owed.undo.target
             ));
-            self.put_back_with_retries(fault, owed).await?;
+            attempts += self.put_back_with_retries(fault, owed).await?;
         }
-        Err("it is broken again and again after it was restored".to_owned())
+        Err(format!("it is broken again after {attempts} attempts"))
     }
 
     /// Watches a target for as long as a call that nobody waits for any more may take to have its effect.
@@ -148,18 +149,21 @@ impl<W: Witness> Reverting<'_, W> {
         true
     }
 
+    /// Yields how many attempts it took.
     async fn put_back_with_retries(
         &mut self,
         fault: &dyn Fault,
         owed: &Owed<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<u32, String> {
         let undo = owed.undo;
         let mut backoff = self.limits.revert_backoff;
         let (mut tried, mut acknowledged) = (1, false);
         loop {
             let failure = match self.put_back(fault, undo).await {
-                Ok(PutBack::NothingToDo) => return Ok(()),
-                Ok(PutBack::NotOurs(_)) if owed.standing == Standing::Restored => return Ok(()),
+                Ok(PutBack::NothingToDo) => return Ok(tried),
+                Ok(PutBack::NotOurs(_)) if owed.standing == Standing::Restored => {
+                    return Ok(tried);
+                }
                 // It may be on its way from what we made of it.
                 Ok(PutBack::NotOurs(words)) if acknowledged => words,
                 Ok(PutBack::NotOurs(words)) => {
@@ -171,7 +175,7 @@ impl<W: Witness> Reverting<'_, W> {
                 Ok(PutBack::Changed) => {
                     acknowledged = true;
                     match self.verified(fault, owed).await {
-                        Ok(()) => return Ok(()),
+                        Ok(()) => return Ok(tried),
                         Err(failure) => failure,
                     }
                 }
@@ -302,3 +306,6 @@ impl Engine<'_> {
         left_broken
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,9 +144,14 @@ impl Rig {
 
     /// Reverts what is left, and waits until that is done.
     pub(crate) fn revert(&self, arguments: &[&str]) -> Output {
-        let mut command = program(self.folder.path());
-        command.arg("revert").args(arguments).arg("--reports");
-        command.arg(self.reports()).output().unwrap()
+        self.about_reports("revert", arguments)
+    }
+
+    /// A command that looks at the folder of reports.
+    pub(crate) fn about_reports(&self, command: &str, arguments: &[&str]) -> Output {
+        let mut program = program(self.folder.path());
+        program.arg(command).args(arguments).arg("--reports");
+        program.arg(self.reports()).output().unwrap()
     }
 
     /// Ends the lab as a power cut does.

@@ -35,14 +35,13 @@ pub async fn attach(environment: &Environment) -> Result<Attached, ProviderError
         .docker
         .as_ref()
         .and_then(|docker| docker.project.clone());
-    let description = match &environment.stack {
-        None => foreign(),
-        Some(_) => {
-            wait_until_well(&provider.engine, project.as_deref()).await?;
-            let lab = provider.part(project.as_deref(), "dns").await?;
-            let lab = lab.ok_or_else(|| no_lab(project.as_deref()))?;
-            lab.describe().await?
-        }
+    let description = if environment.stack.is_some() {
+        wait_until_well(&provider.engine, project.as_deref()).await?;
+        let lab = provider.part(project.as_deref(), "dns").await?;
+        let lab = lab.ok_or_else(|| no_lab(project.as_deref()))?;
+        lab.describe().await?
+    } else {
+        foreign()
     };
     let access = Access::Docker {
         engine: provider.engine.address().to_owned(),

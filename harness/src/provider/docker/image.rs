@@ -109,6 +109,12 @@ pub async fn build(engine: &Engine, program: Option<&Path>) -> Result<Built, Ima
     })
 }
 
+/// Whether the engine has the image.
+pub async fn is_there(engine: &Engine) -> bool {
+    let name = super::engine::image();
+    engine.client().inspect_image(&name).await.is_ok()
+}
+
 fn find() -> Result<Vec<u8>, ImageError> {
     let beside = std::env::current_exe()
         .ok()

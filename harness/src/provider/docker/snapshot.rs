@@ -260,12 +260,8 @@ impl Snapshot {
                     Status::Stopped => "stopped".to_owned(),
                 })
             }
-            (Self::Networks(now), Self::Networks(was), Self::Networks(set)) => compared(
-                now,
-                was,
-                set,
-                |now, other| alike(now, other),
-                |networks| {
+            (Self::Networks(now), Self::Networks(was), Self::Networks(set)) => {
+                compared(now, was, set, alike, |networks| {
                     let names: Vec<_> = networks
                         .iter()
                         .map(|(name, endpoint)| match &endpoint.address {
@@ -278,8 +274,8 @@ impl Snapshot {
                     } else {
                         format!("in {}", names.join(", "))
                     }
-                },
-            ),
+                })
+            }
             (Self::Ingress(now), Self::Ingress(was), Self::Ingress(set)) => {
                 // The kernel tells that it drops, not what.
                 let same = |now: &Ingress, other: &Ingress| {
