@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::{Shared, rig::repository};
 
 /// No condition takes longer on however busy a machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The double failure stops five containers at once; the harness is killed as soon as they are.
 pub(crate) fn nothing_stays_stopped_when_the_harness_is_killed(shared: &Shared) {

@@ -27,7 +27,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt, core::WaitFor, runn
 use tokio::time::{Instant, sleep};
 
 /// No condition takes longer on however busy a machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How often networks are looked for that nobody has.
 const ATTEMPTS: usize = 50;
@@ -46,13 +46,10 @@ struct Service {
     labels: BTreeMap<String, String>,
     networks: BTreeMap<String, Endpoint>,
     #[serde(default)]
-    depends_on: BTreeMap<String, Needed>,
+    depends_on: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default = "once")]
     scale: u32,
 }
-
-#[derive(Debug, Deserialize)]
-struct Needed {}
 
 #[derive(Debug, Deserialize)]
 struct Endpoint {
