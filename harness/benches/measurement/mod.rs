@@ -163,6 +163,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
             at: Position { line: 1, column: 1 },
         }],
         observers: Vec::new(),
+        docker: None,
         targets: BTreeMap::new(),
         limits: Limits::default(),
         abort_if: Vec::new(),

@@ -115,6 +115,18 @@ pub(super) enum LabCommand {
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
     },
+    /// Build the image `blackstart-lab`, in which every part of a lab is a container. Pulls nothing.
+    Image {
+        /// The static program to put into it. Default: the one beside this program, else one that cargo builds in this checkout.
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
+    /// Remove what runs that are gone left in the container engine.
+    Down {
+        /// Only list it.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Which drills, and where.

@@ -10,8 +10,12 @@ use std::{
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::time::Instant;
 
-use super::{attached, print, variable};
-use crate::{exit_code::ExitCode, recovery::lock};
+use super::{
+    attached,
+    containers::{self, Looked},
+    print, variable,
+};
+use crate::{exit_code::ExitCode, provider::docker, recovery::lock};
 
 /// Four labs with all their listeners and connections need fewer than this.
 const FILES_WANTED: u64 = 1024;
@@ -53,6 +57,7 @@ pub(super) fn doctor(reports: &Path) -> ExitCode {
         ),
         open_files(),
         addresses(),
+        engine(),
     ];
     findings.push(punctuality());
     for Finding { what, state, words } in &findings {
@@ -114,6 +119,32 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     std::fs::write(&path, "a disk that is full takes no journal")?;
     std::fs::remove_file(path)
+}
+
+/// Only drills in containers need an engine, so that none is there is nothing bad.
+fn engine() -> Finding {
+    let (state, words) = match containers::look() {
+        Err(error) => (State::Good, format!("no drills in containers: {error}")),
+        Ok(Looked { engine, left, .. }) if !left.is_empty() => {
+            let left: Vec<String> = left.iter().map(ToString::to_string).collect();
+            let words = format!("{engine} has leftovers: {}", left.join(", "));
+            (State::Poor("blackstart lab down".to_owned()), words)
+        }
+        Ok(Looked {
+            engine,
+            has_image: false,
+            ..
+        }) => (
+            State::Poor("blackstart lab image, for drills of the lab in containers".to_owned()),
+            format!("{engine} answers, and has no image `{}`", docker::IMAGE),
+        ),
+        Ok(Looked { engine, .. }) => (State::Good, format!("{engine} answers")),
+    };
+    Finding {
+        what: "containers",
+        state,
+        words,
+    }
 }
 
 fn open_files() -> Finding {

@@ -3,6 +3,7 @@
 mod arguments;
 mod attached;
 mod confirm;
+mod containers;
 mod doctor;
 mod files;
 mod lab;
@@ -139,6 +140,8 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             speed,
             token_file,
         }) => lab::up(&environment, speed, token_file.as_deref(), terminal),
+        Command::Lab(LabCommand::Image { program }) => containers::image(program.as_deref()),
+        Command::Lab(LabCommand::Down { dry_run }) => containers::down(dry_run),
     };
     let lost = RESULT_LOST.load(Ordering::Relaxed);
     ExitCode::worst(

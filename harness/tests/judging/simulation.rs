@@ -399,6 +399,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
             observer("health-check", "primary-check"),
             observer("target-health", "web-targets"),
         ],
+        docker: None,
         targets: [
             target("web", ResourceKind::Workload),
             target("primary-check", ResourceKind::HealthCheck),
