@@ -65,6 +65,7 @@ pub(crate) fn containers_that_are_no_lab_are_drilled_by_their_address(shared: &S
         lab: Box::new(attached),
         guard: guard(),
         threads: shared.threads.labs(),
+        reports: shared.reports.path().join("foreign"),
     };
     let report = conduct(shared, entry, place, "foreign");
     assert_eq!(
