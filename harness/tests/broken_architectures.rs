@@ -184,6 +184,33 @@ const CASES: &[Case] = &[
         says: fails(&["writes"]),
     },
     Case {
+        name: "without the function that rewrites the Host header the storage refuses everybody, which is found beforehand",
+        drill: "region-outage-static-site",
+        mistake: &[(
+            "edge-function: { rewrite-host: petclinic.web.core.test }",
+            "minimum-ttl: 0s",
+        )],
+        says: Says::NotSteady("`standby`"),
+    },
+    Case {
+        name: "a distribution without the service's name breaks off with everybody who asks for it",
+        drill: "region-outage-static-site",
+        mistake: &[("aliases: [www.petclinic.test]", "aliases: []")],
+        says: Says::Fails {
+            fails: &["rto", "path", "body"],
+            either: &["status"],
+        },
+    },
+    Case {
+        name: "an alias that does not evaluate its target's health never notices what the target group asks",
+        drill: "break-health-path-static-site",
+        mistake: &[(
+            "alias: { evaluate-target-health: true }",
+            "alias: { evaluate-target-health: false }",
+        )],
+        says: fails(&["dns-switch", "path"]),
+    },
+    Case {
         name: "a standby that serves nothing is found before anything is broken",
         drill: "double-failure-in-sequence",
         mistake: &[(
@@ -281,10 +308,27 @@ impl Case {
         Ok(threads.block_on(suite::conduct(&assignment, stop, &mut |_| {}))?)
     }
 
+    /// The name of the environment that the drill is written for.
+    fn environment_of_drill(&self) -> Result<String, Failed> {
+        let file = Path::new(ROOT)
+            .join("drills")
+            .join(self.drill)
+            .with_extension("yaml");
+        let text = fs::read_to_string(file)?;
+        let mut lines = text.lines();
+        let name = lines.find_map(|line| line.strip_prefix("environment: "));
+        name.map(str::to_owned)
+            .ok_or_else(|| Failed::from("the drill names no environment"))
+    }
+
     /// Writes the environment with the mistake in it, where it finds its pages as the sound one does. Yields its path.
     fn environment(&self, folder: &Path) -> Result<String, Failed> {
         let fixtures = Path::new(ROOT).join("fixtures");
-        let mut text = fs::read_to_string(fixtures.join("environments/three-tier.yaml"))?;
+        let sound = fixtures
+            .join("environments")
+            .join(self.environment_of_drill()?)
+            .with_extension("yaml");
+        let mut text = fs::read_to_string(sound)?;
         for (sound, mistaken) in self.mistake {
             let times = text.matches(sound).count();
             if times != 1 {

@@ -1,11 +1,11 @@
 //! A drill file's tree made into a [`Drill`]. Everything that is wrong is reported in one pass.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use blackstart_lab::stack::MOST_REPLICAS;
 
 use super::{
-    After, Drill, Fault, Hold, InconclusivePolicy, Located, SteadyState, Step, abort_if,
+    After, Drill, Fault, Hold, InconclusivePolicy, Located, Pulse, SteadyState, Step, abort_if,
     expectations,
 };
 use crate::source::{Context, Document, Item, Problem, Problems, unknown_key};
@@ -17,7 +17,7 @@ const STEADY_FOR: Duration = Duration::from_secs(10);
 const BROKEN_PATH: &str = "/nonexistent";
 
 /// The faults by their words, in the order of the documentation.
-pub(crate) const FAULTS: [&str; 9] = [
+pub(crate) const FAULTS: [&str; 13] = [
     "scale",
     "stop",
     "kill",
@@ -27,6 +27,10 @@ pub(crate) const FAULTS: [&str; 9] = [
     "invert-health-check",
     "disable-health-check",
     "respond",
+    "expire-certificate",
+    "lose-zone",
+    "failover-database",
+    "shift-weights",
 ];
 
 pub(crate) fn decode(document: &Document) -> (Option<Drill>, Problems) {
@@ -200,6 +204,7 @@ fn located_fault(
             let status = mapping.maybe("status", Item::status);
             let body = mapping.maybe("body", Item::text);
             let delay = mapping.default("delay", Duration::ZERO, Item::duration);
+            let pulse = mapping.maybe("pulse", pulse);
             let item = mapping.item();
             mapping.finish();
             let (target, status, body, delay) = (target?, status?, body?, delay?);
@@ -216,6 +221,23 @@ fn located_fault(
                 status,
                 body,
                 delay,
+                pulse: pulse?,
+            }
+        }
+        "lose-zone" => {
+            let zone = mapping.require("zone", Item::name);
+            mapping.finish();
+            Fault::LoseZone {
+                target: target?,
+                zone: zone?,
+            }
+        }
+        "shift-weights" => {
+            let weights = mapping.require("weights", weights);
+            mapping.finish();
+            Fault::ShiftWeights {
+                target: target?,
+                weights: weights?,
             }
         }
         _ => {
@@ -224,6 +246,30 @@ fn located_fault(
         }
     };
     Some(Located { value: fault, at })
+}
+
+fn pulse(item: Item<'_>) -> Option<Pulse> {
+    let mut mapping = item.mapping()?;
+    let on = mapping.require("on", Item::positive_duration);
+    let off = mapping.require("off", Item::positive_duration);
+    mapping.finish();
+    Some(Pulse { on: on?, off: off? })
+}
+
+fn weights(item: Item<'_>) -> Option<BTreeMap<String, u8>> {
+    let entries = item.entries()?;
+    if entries.is_empty() {
+        item.report("`weights` is empty");
+        return None;
+    }
+    let weights: Vec<_> = entries
+        .into_iter()
+        .map(|(key, value)| {
+            let weight = value.whole(0..=255)?;
+            Some((key.name.clone(), u8::try_from(weight).ok()?))
+        })
+        .collect();
+    weights.into_iter().collect()
 }
 
 /// The faults that need nothing but a target.
@@ -235,6 +281,8 @@ fn plain_fault(kind: &str, target: String) -> Option<Fault> {
         "block-ingress" => Fault::BlockIngress { target },
         "invert-health-check" => Fault::InvertHealthCheck { target },
         "disable-health-check" => Fault::DisableHealthCheck { target },
+        "expire-certificate" => Fault::ExpireCertificate { target },
+        "failover-database" => Fault::FailoverDatabase { target },
         _ => return None,
     })
 }

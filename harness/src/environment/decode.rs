@@ -1,6 +1,6 @@
 //! An environment file's tree made into an [`Environment`]. Everything that is wrong is reported in one pass.
 
-use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use blackstart_lab::control::{Resource, ResourceKind};
 
@@ -342,6 +342,7 @@ fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
     let request = mapping.default("request", "read".to_owned(), Item::text);
     let host = mapping.maybe("host", host_name);
     let standby = mapping.maybe("standby", Item::text);
+    let vantage = mapping.maybe("vantage", Item::text);
     let connection = mapping.default("connection", Connection::New, |connection| {
         connection.word(&[
             ("new", Connection::New),
@@ -368,6 +369,7 @@ fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
         request: request?,
         host: host?,
         standby: standby?,
+        vantage: vantage?,
         connection: connection?,
         every: every?,
         timeout,
@@ -379,21 +381,7 @@ fn dns_probe(item: Item<'_>, host: &str) -> Option<DnsProbe> {
     let mut mapping = item.mapping()?;
     let name = mapping.require("name", Item::name);
     let query = mapping.default("query", host.to_owned(), host_name);
-    let server = mapping.require("server", |server| {
-        let text = server.text()?;
-        let known = matches!(text.as_str(), "authority" | "resolver")
-            || text.parse::<IpAddr>().is_ok()
-            || text.parse::<SocketAddr>().is_ok();
-        if !known && !server.may_stand_for_a_secret() {
-            let problem = server.problem(format!(
-                "{} is no name server: expected `authority`, `resolver` or an address such as `192.0.2.53:53`",
-                server.shown()
-            ));
-            server.context().push(problem);
-            return None;
-        }
-        Some(text)
-    });
+    let server = mapping.require("server", Item::text);
     let view = mapping.maybe("view", |view| {
         view.word(&[
             ("authority", DnsView::Authority),

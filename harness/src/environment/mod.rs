@@ -177,8 +177,9 @@ pub struct Recognise {
     pub body: Option<String>,
     /// A name in the certificate that was presented.
     pub certificate: Option<String>,
-    /// Text in the DNS answer (a canonical name or an address), which is how DNS probes tell tiers apart. Where two tiers share an
-    /// answer, it is shown as the first of them.
+    /// Text in the DNS answer (a canonical name or an address), which is how DNS probes tell tiers apart. In the lab, whose addresses
+    /// are different each time, the name that an address belongs to counts as well. Where two tiers share an answer, it is shown as
+    /// the first of them.
     pub dns: Option<String>,
 }
 
@@ -215,6 +216,8 @@ pub struct HttpProbe {
     /// The tier that this probe reaches while all is well, if that is not the one that serves users: then the probe watches a standby,
     /// takes no part in the users' path and times, and its failures are reported as a dead standby.
     pub standby: Option<String>,
+    /// The vantage of the lab's stack whose resolver it asks, as users in that region do. Default: the resolver.
+    pub vantage: Option<String>,
     /// A new connection for every sample, or one that is kept as long as it lasts. Default `new`.
     pub connection: Connection,
     /// From one sample to the next. Default `1s`.
@@ -247,7 +250,8 @@ pub struct DnsProbe {
     pub name: String,
     /// The name asked for. Default: the host of the service's URL.
     pub query: String,
-    /// Whom to ask: `authority` and `resolver` are the lab's; otherwise an address, `192.0.2.53` or `192.0.2.53:5353`.
+    /// Whom to ask: `authority`, `resolver` and the names of vantages are the lab's; otherwise an address, `192.0.2.53` or
+    /// `192.0.2.53:5353`.
     pub server: String,
     /// How to look. Default: `authority` for the server of that name, `recursive` otherwise.
     pub view: DnsView,
@@ -338,15 +342,29 @@ impl Target {
     pub fn faults(&self) -> &'static [&'static str] {
         match self {
             Self::Lab(resource) => match resource.kind {
-                ResourceKind::Workload => {
-                    &["scale", "stop", "kill", "pause", "block-ingress", "respond"]
-                }
+                ResourceKind::Workload => &[
+                    "scale",
+                    "stop",
+                    "kill",
+                    "pause",
+                    "block-ingress",
+                    "respond",
+                    "lose-zone",
+                ],
                 ResourceKind::VirtualMachine
                 | ResourceKind::StaticSite
                 | ResourceKind::LoadBalancer
-                | ResourceKind::Distribution => {
-                    &["stop", "kill", "pause", "block-ingress", "respond"]
-                }
+                | ResourceKind::Distribution
+                | ResourceKind::Bucket => &[
+                    "stop",
+                    "kill",
+                    "pause",
+                    "block-ingress",
+                    "respond",
+                    "expire-certificate",
+                ],
+                ResourceKind::RecordSet => &["shift-weights"],
+                ResourceKind::Database => &["failover-database"],
                 ResourceKind::TargetGroup => &["break-health-path"],
                 ResourceKind::HealthCheck => &[
                     "break-health-path",

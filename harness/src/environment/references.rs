@@ -1,6 +1,9 @@
 //! Names in an environment file that refer to other places in it, and rules that hold between those places.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use blackstart_lab::control::ResourceKind;
 
@@ -10,7 +13,7 @@ use crate::{
     source::{
         Context, Document, Node, Problem,
         Step::{Index, Key},
-        report_duplicates,
+        report_duplicates, shown,
     },
 };
 
@@ -60,10 +63,12 @@ fn check_port(context: &Context<'_>, document: &Document, environment: &Environm
     let distributions = stack.distributions.values().flat_map(|_| [80, 443]);
     let machines = stack.virtual_machines.values().map(|config| config.port);
     let sites = stack.static_sites.values().map(|config| config.port);
+    let buckets = stack.buckets.values().map(|config| config.port);
     let known: BTreeSet<u16> = listeners
         .chain(distributions)
         .chain(machines)
         .chain(sites)
+        .chain(buckets)
         .collect();
     if !known.contains(&port) {
         let node = document.follow(&[Key("service"), Key("url")]);
@@ -121,9 +126,28 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
                     let known = environment.tiers.iter().map(|tier| tier.name.as_str());
                     context.report_unknown(at("standby"), "tier", known);
                 }
+                if let Some(vantage) = &probe.vantage {
+                    let stack = environment.stack.as_ref();
+                    let vantages = stack.into_iter().flat_map(|stack| stack.vantages.keys());
+                    let known = vantages.map(String::as_str);
+                    if !known.clone().any(|known| known == vantage) {
+                        context.report_unknown(at("vantage"), "vantage", known);
+                    }
+                }
             }
             Probe::Dns(probe) => {
                 let server = node.follow(&[Key("dns"), Key("server")]);
+                if !names_a_server(&probe.server, environment) {
+                    context.push(Problem::error(
+                        context.file(),
+                        server.place,
+                        format!(
+                            "{} is no name server: expected `authority`, `resolver`, a vantage of the stack or an address such as \
+                             `192.0.2.53:53`",
+                            shown(server)
+                        ),
+                    ));
+                }
                 if !lab && matches!(probe.server.as_str(), "authority" | "resolver") {
                     context.push(
                         Problem::error(
@@ -171,6 +195,17 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
         "probes or observers",
         probe_names.chain(observer_names),
     );
+}
+
+/// Whether a DNS probe's server is the lab's, one of its vantages, or an address.
+fn names_a_server(server: &str, environment: &Environment) -> bool {
+    matches!(server, "authority" | "resolver")
+        || server.parse::<IpAddr>().is_ok()
+        || server.parse::<SocketAddr>().is_ok()
+        || environment
+            .stack
+            .as_ref()
+            .is_some_and(|stack| stack.vantages.contains_key(server))
 }
 
 /// Two tiers that answers cannot tell apart would make every path a guess.
@@ -223,11 +258,14 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
             Some(Target::Lab(resource)) => match resource.kind {
                 ResourceKind::HealthCheck
                 | ResourceKind::TargetGroup
-                | ResourceKind::LoadBalancer => {}
+                | ResourceKind::LoadBalancer
+                | ResourceKind::Database => {}
                 ResourceKind::Workload
                 | ResourceKind::VirtualMachine
                 | ResourceKind::StaticSite
-                | ResourceKind::Distribution => context.push(
+                | ResourceKind::Distribution
+                | ResourceKind::RecordSet
+                | ResourceKind::Bucket => context.push(
                     Problem::error(
                         context.file(),
                         node.place,
@@ -236,7 +274,9 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                             resource.kind.as_str()
                         ),
                     )
-                    .with_hint("watch a health-check, a target-group or a load-balancer"),
+                    .with_hint(
+                        "watch a health-check, a target-group, a load-balancer or a database",
+                    ),
                 ),
             },
         }
@@ -273,6 +313,15 @@ fn check_targets(context: &Context<'_>, document: &Document, environment: &Envir
             ResourceKind::Distribution => stack.distributions.keys().map(String::as_str).collect(),
             ResourceKind::TargetGroup => stack.target_groups.keys().map(String::as_str).collect(),
             ResourceKind::HealthCheck => stack.health_checks.keys().map(String::as_str).collect(),
+            ResourceKind::Database => stack.databases.keys().map(String::as_str).collect(),
+            ResourceKind::Bucket => stack.buckets.keys().map(String::as_str).collect(),
+            ResourceKind::RecordSet => stack
+                .zones
+                .iter()
+                .flat_map(|zone| &zone.records)
+                .filter(|record| record.weight.is_some())
+                .map(|record| record.name.as_str())
+                .collect(),
         };
         if !known.contains(&resource.name.as_str()) {
             context.report_unknown(node, resource.kind.as_str(), known.iter().copied());

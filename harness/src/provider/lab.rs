@@ -6,7 +6,9 @@ mod words;
 
 use std::{net::SocketAddr, time::Duration};
 
-use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings, State};
+use blackstart_lab::control::{
+    Answers, Certificate, Ingress, Power, Pulse, Resource, Settings, State, Writer,
+};
 
 use super::{Fault, Found, Health, Provider, ProviderError, Undo};
 use crate::{
@@ -195,13 +197,31 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             status,
             body,
             delay,
+            pulse,
             ..
         } => Settings {
             answers: Some(Answers::Fixed {
                 status: *status,
                 body: body.clone(),
                 delay: *delay,
+                pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
             }),
+            ..none
+        },
+        F::ExpireCertificate { .. } => Settings {
+            certificate: Some(Certificate::Expired),
+            ..none
+        },
+        F::LoseZone { zone, .. } => Settings {
+            lost_zones: Some(vec![zone.clone()]),
+            ..none
+        },
+        F::FailoverDatabase { .. } => Settings {
+            writer: Some(Writer::Second),
+            ..none
+        },
+        F::ShiftWeights { weights, .. } => Settings {
+            weights: Some(weights.clone()),
             ..none
         },
     };
@@ -342,5 +362,16 @@ fn only(settings: &Settings, mask: &Settings) -> Settings {
             .filter(|_| mask.health_check_path.is_some()),
         inverted: settings.inverted.filter(|_| mask.inverted.is_some()),
         disabled: settings.disabled.filter(|_| mask.disabled.is_some()),
+        lost_zones: settings
+            .lost_zones
+            .clone()
+            .filter(|_| mask.lost_zones.is_some()),
+        certificate: settings.certificate.filter(|_| mask.certificate.is_some()),
+        weights: mask.weights.as_ref().and_then(|named| {
+            let mut weights = settings.weights.clone()?;
+            weights.retain(|name, _| named.contains_key(name));
+            Some(weights)
+        }),
+        writer: settings.writer.filter(|_| mask.writer.is_some()),
     }
 }

@@ -42,7 +42,7 @@ pub struct Site {
     speed: f64,
     provider: Arc<dyn Provider>,
     lab: Option<Lab>,
-    servers: BTreeMap<&'static str, SocketAddr>,
+    servers: BTreeMap<String, SocketAddr>,
     threads: Handle,
 }
 
@@ -131,8 +131,9 @@ impl Site {
             .map_err(SiteError::Panicked)??;
         let (admin, token) = lab.admin();
         let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
-        let servers =
-            BTreeMap::from([("authority", lab.authority()), ("resolver", lab.resolver())]);
+        let mut servers = lab.vantages().clone();
+        servers.insert("authority".to_owned(), lab.authority());
+        servers.insert("resolver".to_owned(), lab.resolver());
         let site = Self {
             environment,
             speed,
@@ -241,7 +242,10 @@ impl Site {
             reason,
         };
         let tiers: Arc<[Tier]> = self.environment.tiers.clone().into();
-        let recognition = Recognition::new(tiers);
+        let mut recognition = Recognition::new(tiers);
+        if let Some(lab) = &self.lab {
+            recognition = recognition.with_names(lab.names());
+        }
         match setup {
             ProbeSetup::Dns(setup) => {
                 let server = self.server(&setup.server).map_err(wrong)?;
@@ -311,7 +315,8 @@ impl Site {
             .port_or_known_default()
             .ok_or_else(|| wrong("the URL has no port".into()))?;
         let port = self.real_port(logical_port).map_err(wrong)?;
-        let resolution = self.resolution(host).map_err(wrong)?;
+        let resolver = setup.vantage.as_deref().unwrap_or("resolver");
+        let resolution = self.resolution(host, resolver).map_err(wrong)?;
         let tls = if url.scheme() == "https" {
             Some((self.tls()?, server_name(host).map_err(wrong)?))
         } else {
@@ -346,11 +351,11 @@ impl Site {
         }
     }
 
-    /// How a host is found: it is an address, or the environment's resolver knows it.
-    fn resolution(&self, host: &str) -> Result<Resolution, String> {
+    /// How a host is found: it is an address, or a resolver of the environment knows it.
+    fn resolution(&self, host: &str, resolver: &str) -> Result<Resolution, String> {
         Ok(match host.parse::<IpAddr>() {
             Ok(address) => Resolution::Address(address),
-            Err(_) => Resolution::Ask(self.server("resolver")?, fully_qualified(host)?),
+            Err(_) => Resolution::Ask(self.server(resolver)?, fully_qualified(host)?),
         })
     }
 
