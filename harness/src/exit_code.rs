@@ -22,7 +22,7 @@ pub enum ExitCode {
     NotRestored = 5,
     /// Stopped by SIGINT, with everything restored.
     Interrupted = 130,
-    /// Stopped by SIGTERM, with everything restored.
+    /// Stopped by SIGTERM or SIGHUP, with everything restored.
     Terminated = 143,
 }
 
@@ -80,7 +80,7 @@ impl From<&Judgement> for ExitCode {
             return Self::Failed;
         }
         match (judgement.interrupted_by.as_deref(), judgement.verdict) {
-            (Some("SIGTERM"), _) => Self::Terminated,
+            (Some("SIGTERM" | "SIGHUP"), _) => Self::Terminated,
             (Some(_), _) => Self::Interrupted,
             (None, Verdict::Pass | Verdict::DryRun) => Self::Passed,
             (None, Verdict::Inconclusive | Verdict::Fail) => Self::Failed,
@@ -155,6 +155,7 @@ mod tests {
                 Some("SIGTERM"),
                 ExitCode::Terminated,
             ),
+            (Verdict::Invalid, true, Some("SIGHUP"), ExitCode::Terminated),
             (Verdict::Fail, true, Some("SIGINT"), ExitCode::Failed),
             (Verdict::Fail, false, Some("SIGINT"), ExitCode::NotRestored),
         ];

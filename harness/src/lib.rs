@@ -13,6 +13,8 @@
 //! - [`drill`] and [`environment`]: what the files say; [`catalog`] loads several and holds one against the other.
 //! - [`plan`]: everything a drill will do, worked out beforehand.
 //! - [`provider`] reaches targets, [`probe`] looks at the service, [`run`] goes through the phases with both.
+//! - [`journal`]: what restores each target, on disk before it is touched.
+//! - [`recovery`] restores from a journal when the run cannot.
 //! - [`timeline`]: the record of a run.
 //! - [`episode`] and [`verdict`]: what follows from a timeline.
 //! - [`report`] shows that, [`live`] shows a run while it goes on.
@@ -29,10 +31,12 @@ pub mod episode;
 pub mod exit_code;
 pub mod explain;
 mod hostile;
+pub mod journal;
 pub mod live;
 pub mod plan;
 pub mod probe;
 pub mod provider;
+pub mod recovery;
 pub mod report;
 pub mod run;
 pub mod schema;

@@ -23,7 +23,7 @@ use crate::{
     report::{Style, json, junit, terminal},
     run::{Stopper, Terms},
     source::{Coloring, process_variable},
-    suite::{self, Assignment, RunFolder, RunId, Threads},
+    suite::{self, Assignment, Place, RunFolder, RunId, Threads},
 };
 
 /// How many drills run at once unless `--test-threads` says otherwise: they mostly wait.
@@ -85,7 +85,7 @@ fn trials(entries: Vec<catalog::Entry>, reports: &Path) -> Result<Vec<Trial>, st
                 folder,
                 seed,
                 command: suite::command_line(),
-                labs: threads.labs(),
+                place: Place::Own(threads.labs()),
                 terms: Terms::of_process(process_variable),
             };
             conduct(&threads, &assignment)

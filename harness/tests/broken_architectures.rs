@@ -13,7 +13,7 @@ use blackstart::{
     report::{Report, Style, terminal},
     run::{Stopper, Terms},
     source::Coloring,
-    suite::{self, Assignment, RunId, Threads},
+    suite::{self, Assignment, Place, RunId, Threads},
     verdict::CheckStatus,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -211,6 +211,191 @@ const CASES: &[Case] = &[
         says: fails(&["dns-switch", "path"]),
     },
     Case {
+        name: "a check that asks the other server never fails",
+        drill: "block-security-group",
+        mistake: &[(
+            "fqdn: server.eu-central-1.compute.test",
+            "fqdn: server.us-east-1.compute.test",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "dns-switch", "rto", "path", "served-by"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a load balancer that asks once a minute and ten times sends users to the lost zone for ten minutes",
+        drill: "zone-loss",
+        mistake: &[(
+            "interval: 10s, timeout: 5s, healthy-threshold: 2, unhealthy-threshold: 2",
+            "interval: 60s, timeout: 5s, healthy-threshold: 2, unhealthy-threshold: 10",
+        )],
+        says: Says::Fails {
+            fails: &["rto", "outage", "max-errors"],
+            either: &["served-by", "failback"],
+        },
+    },
+    Case {
+        name: "a nervous health check moves users at each blip",
+        drill: "flapping-health",
+        mistake: &[
+            ("request-interval: 30s", "request-interval: 10s"),
+            ("failure-threshold: 2", "failure-threshold: 1"),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 1s }\n"),
+        ],
+        says: Says::Fails {
+            fails: &["no-failover", "never"],
+            either: &["availability", "failback"],
+        },
+    },
+    Case {
+        name: "an alias that evaluates its target's health fails over whatever becomes of the check",
+        drill: "manual-failover-disabled",
+        mistake: &[
+            (
+                "type: CNAME, ttl: 60s, failover: primary, health-check: primary, value",
+                "type: A, alias: { evaluate-target-health: true }, failover: primary, value",
+            ),
+            (
+                "type: CNAME, ttl: 60s, failover: secondary, value",
+                "type: A, alias: { evaluate-target-health: false }, failover: secondary, value",
+            ),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 5s }\n"),
+        ],
+        says: Says::Fails {
+            fails: &["no-failover", "never", "path"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a primary record without its check does not care for what is inverted",
+        drill: "manual-failover-inverted",
+        mistake: &[(
+            "failover: primary, health-check: primary, value",
+            "failover: primary, value",
+        )],
+        says: fails(&["dns-switch", "path", "writes"]),
+    },
+    Case {
+        name: "a distribution that knows the bucket alone does not read from its replica",
+        drill: "bucket-region-loss",
+        mistake: &[(
+            "origin: both, methods: read",
+            "origin: source, methods: read",
+        )],
+        says: Says::Fails {
+            fails: &["outage", "path", "served-by"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a check of the primary region that asks the secondary never fails",
+        drill: "region-failover",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test",
+            "fqdn: demo.ap-northeast-1.elb.test",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "dns-switch", "rto", "path", "writes"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a secondary region that serves nothing is found before anything is broken",
+        drill: "region-failover",
+        mistake: &[(
+            "server: genai (ap-northeast-1), serves: { application: { context-path: /,",
+            "server: genai (ap-northeast-1), serves: { application: { context-path: /elsewhere/,",
+        )],
+        says: Says::NotSteady("tokyo"),
+    },
+    Case {
+        name: "a check that looks for no text takes any 200 for health",
+        drill: "content-mismatch",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test\n      path: /actuator/health\n      search-string: UP",
+            "fqdn: demo.ap-east-2.elb.test\n      path: /actuator/health",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "rto", "path", "body"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "an inverted check has moved users long before",
+        drill: "expired-certificate",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test",
+            "inverted: true\n      fqdn: demo.ap-east-2.elb.test",
+        )],
+        says: Says::NotSteady("`read`"),
+    },
+    Case {
+        name: "a check that asks the other region is answered fast",
+        drill: "slow-region",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test",
+            "fqdn: demo.ap-northeast-1.elb.test",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "rto", "path"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "without a check of the secondary its record is answered, be it dead",
+        drill: "both-regions-down",
+        mistake: &[(
+            "failover: secondary, health-check: tokyo, value",
+            "failover: secondary, value",
+        )],
+        says: fails(&["served-by"]),
+    },
+    Case {
+        name: "a latency record without a check is answered, be its region dead",
+        drill: "nearest-region-lost",
+        mistake: &[(
+            "region: ap-east-2, health-check: taipei, value",
+            "region: ap-east-2, value",
+        )],
+        says: Says::Fails {
+            fails: &["served-by"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a standby that is behind loses what was acknowledged",
+        drill: "database-failover",
+        mistake: &[(
+            "standby: { replication: synchronous }",
+            "standby: { replication: asynchronous, lag: 30s }",
+        )],
+        says: fails(&["rpo"]),
+    },
+    Case {
+        name: "an application whose health includes the database is dead as long as the database is",
+        drill: "database-failover",
+        mistake: &[
+            (
+                "health-includes-database: false",
+                "health-includes-database: true",
+            ),
+            ("promotion: 60s", "promotion: 10m"),
+        ],
+        says: Says::Fails {
+            fails: &["max-errors", "served-by"],
+            either: &["rpo", "outage"],
+        },
+    },
+    Case {
+        name: "a replica that is two minutes behind loses more than a minute",
+        drill: "database-region-failover",
+        mistake: &[("lag: 20s", "lag: 4m")],
+        says: Says::Fails {
+            fails: &["rpo"],
+            either: &["failback"],
+        },
+    },
+    Case {
         name: "a standby that serves nothing is found before anything is broken",
         drill: "double-failure-in-sequence",
         mistake: &[(
@@ -261,17 +446,21 @@ fn every_drill_has_a_case() -> Result<(), Failed> {
 impl Case {
     fn prove(&self, threads: &Threads) -> Result<(), Failed> {
         let [fast, slow] = SPEEDS;
-        let mut report = self.conduct(threads, fast)?;
-        if is_prober_late(&report) {
-            report = self.conduct(threads, slow)?;
-        }
-        let wrong = match self.says {
-            Says::Fails { fails, either } => wrong_checks(&report, fails, either),
-            Says::NotSteady(reason) => wrongly_begun(&report, reason),
+        let mut speeds = [fast, slow, slow].into_iter().peekable();
+        let (report, wrong) = loop {
+            let speed = speeds.next().unwrap_or(slow);
+            let report = self.conduct(threads, speed)?;
+            let wrong = match self.says {
+                Says::Fails { fails, either } => wrong_checks(&report, fails, either),
+                Says::NotSteady(reason) => wrongly_begun(&report, reason),
+            };
+            if wrong.is_empty() {
+                return Ok(());
+            }
+            if !is_prober_late(&report) || speeds.peek().is_none() {
+                break (report, wrong);
+            }
         };
-        if wrong.is_empty() {
-            return Ok(());
-        }
         let shown = terminal::render(std::slice::from_ref(&report), &Style::default());
         Err(Failed::from(format!("{}\n\n{shown}", wrong.join("\n"))))
     }
@@ -301,7 +490,7 @@ impl Case {
             folder: records,
             seed: fastrand::u64(..1_000_000),
             command: Vec::new(),
-            labs: threads.labs(),
+            place: Place::Own(threads.labs()),
             terms: Terms::default(),
         };
         let (_stopper, stop) = Stopper::new();
@@ -361,7 +550,8 @@ impl Case {
 /// Whether the prober kept no cadence, so that the machine and not the architecture was measured.
 fn is_prober_late(report: &Report) -> bool {
     let speed = report.environment.speed;
-    report.measurement.late_p99_s * speed > report.measurement.every_s / 4.0
+    let measurement = &report.measurement;
+    measurement.late_p99_s * speed > measurement.every_s / 4.0 || measurement.void > 0
 }
 
 fn wrong_checks(report: &Report, fails: &[&str], either: &[&str]) -> Vec<String> {

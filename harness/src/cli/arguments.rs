@@ -11,6 +11,7 @@ const EXAMPLES: &str = "Examples:
   blackstart run drills/scale-to-zero.yaml     run one
   blackstart plan drills/double-failure.yaml   show what it would do; touches nothing
   blackstart report reports/latest             show the last report again
+  blackstart revert                            finish what runs that were killed left broken
   blackstart explain rto                       what an expectation, fault, exit code or finding means
 
 Exit codes:
@@ -61,6 +62,14 @@ pub(super) enum Command {
     List(SelectionArguments),
     /// Show the report of a run again, rebuilt from its events; also of one that was killed.
     Report(ReportArguments),
+    /// Restore what runs left broken. Doing it twice is doing it once.
+    Revert(RevertArguments),
+    /// Watch over a run and restore what is left if it is gone. Started by `run`; not for people.
+    #[command(hide = true)]
+    Guard {
+        /// The journal of the run.
+        journal: PathBuf,
+    },
     /// Explain a fault, an expectation, an exit code or a finding.
     Explain {
         /// The topic; without one, all topics are listed.
@@ -96,6 +105,9 @@ pub(super) enum LabCommand {
         /// How many times as fast as the wall's clock it runs. Default 1: slow enough to watch.
         #[arg(long, value_parser = speed, default_value = "1")]
         speed: f64,
+        /// Write here how the lab is reached, for `run --lab`. Readable for its owner only.
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
     },
 }
 
@@ -139,6 +151,24 @@ pub(super) struct RunArguments {
     /// How many drills run at once, each in a lab of its own.
     #[arg(long, value_name = "N", default_value_t = super::run::DEFAULT_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) jobs: u16,
+    /// Run in a lab that is up already: the file that `lab up --token-file` wrote. Default: the variable `BLACKSTART_LAB`.
+    #[arg(long, value_name = "FILE", conflicts_with = "speed")]
+    pub(super) lab: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct RevertArguments {
+    /// The run: its folder or its name. Default: all runs.
+    pub(super) run: Option<PathBuf>,
+    /// Only list what is left.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Overwrite what others have changed meanwhile with what was captured, and take damaged records as settled.
+    #[arg(long, conflicts_with = "list")]
+    pub(super) force: bool,
+    /// Where the folders of the runs are.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub(super) reports: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]

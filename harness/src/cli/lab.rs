@@ -1,15 +1,28 @@
 //! `lab up`: an environment's lab in the foreground, and how to try it by hand.
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::runtime::Handle;
 
 use super::{Terminal, print, signals::Signals, tell, tell_error, variable};
 use crate::{
-    catalog, environment::Environment, exit_code::ExitCode, provider::site::Site, suite::Threads,
+    catalog,
+    environment::Environment,
+    exit_code::ExitCode,
+    provider::{lab::TokenFile, site::Site},
+    suite::Threads,
 };
 
-pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
+pub(super) fn up(
+    name: &str,
+    speed: f64,
+    token_file: Option<&Path>,
+    terminal: Terminal,
+) -> ExitCode {
     let (environment, problems) = catalog::load_environment(name, &variable);
     if !problems.is_empty() {
         tell(
@@ -29,10 +42,20 @@ pub(super) fn up(name: &str, speed: f64, terminal: Terminal) -> ExitCode {
             return ExitCode::CouldNotRun;
         }
     };
-    threads.block_on(keep_up(Arc::new(environment), speed, threads.labs()))
+    threads.block_on(keep_up(
+        Arc::new(environment),
+        speed,
+        token_file,
+        threads.labs(),
+    ))
 }
 
-async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> ExitCode {
+async fn keep_up(
+    environment: Arc<Environment>,
+    speed: f64,
+    token_file: Option<&Path>,
+    labs: Handle,
+) -> ExitCode {
     let secrets = environment.secrets();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -63,7 +86,15 @@ async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> Exi
             return ExitCode::CouldNotRun;
         }
     };
-    let code = match instructions(&site, &environment, &certificate) {
+    let told = instructions(&site, &environment, &certificate).and_then(|text| {
+        // Whoever waits for the file may use the lab once it is there.
+        if let Some(path) = token_file {
+            write_token(&site, path)
+                .map_err(|error| format!("could not write `{}`: {error}", path.display()))?;
+        }
+        Ok(text)
+    });
+    let code = match told {
         Ok(text) => {
             print(&secrets.hide(&text));
             let signal = signals.next().await;
@@ -76,9 +107,20 @@ async fn keep_up(environment: Arc<Environment>, speed: f64, labs: Handle) -> Exi
         }
     };
     site.close().await;
-    // It is in the folder for temporary files: what cannot be removed now is removed with that.
-    drop(std::fs::remove_file(certificate));
+    // Neither is of use to anybody any more. A token file that could not be written may be somebody else's.
+    let token_file = token_file.filter(|_| code == ExitCode::Passed);
+    for file in token_file.into_iter().chain([certificate.as_path()]) {
+        drop(std::fs::remove_file(file));
+    }
     code
+}
+
+/// Writes how the lab is reached, now that it is.
+fn write_token(site: &Site, path: &Path) -> std::io::Result<()> {
+    let Some(lab) = site.lab() else { return Ok(()) };
+    let (address, token) = lab.admin();
+    let token = token.to_owned();
+    TokenFile { address, token }.write(path)
 }
 
 /// Writes the lab's root certificate where curl can read it.
@@ -100,7 +142,7 @@ fn write_certificate(site: &Site) -> std::io::Result<PathBuf> {
 fn instructions(
     site: &Site,
     environment: &Environment,
-    certificate: &std::path::Path,
+    certificate: &Path,
 ) -> Result<String, String> {
     let lab = site.lab().ok_or("the environment is no lab")?;
     let url: reqwest::Url = environment

@@ -1,11 +1,14 @@
 //! The command line: the only module that knows clap, the process's streams and its signals.
 
 mod arguments;
+mod attached;
 mod confirm;
 mod files;
 mod lab;
+mod revert;
 mod run;
 mod signals;
+mod stopping;
 
 use std::{
     ffi::OsString,
@@ -119,8 +122,12 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(arguments) => run::report(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
-        Command::Lab(LabCommand::Up { environment, speed }) => {
-            lab::up(&environment, speed, terminal)
-        }
+        Command::Revert(arguments) => revert::revert(&arguments),
+        Command::Guard { journal } => revert::guard(&journal),
+        Command::Lab(LabCommand::Up {
+            environment,
+            speed,
+            token_file,
+        }) => lab::up(&environment, speed, token_file.as_deref(), terminal),
     }
 }

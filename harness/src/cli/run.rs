@@ -16,8 +16,10 @@ use tokio::{
 use super::{
     Terminal,
     arguments::{Format, ReportArguments, RunArguments},
+    attached::{self, Claimed},
     confirm, files, print,
     signals::Signals,
+    stopping::Stopping,
     tell, tell_error, variable,
 };
 use crate::{
@@ -26,7 +28,7 @@ use crate::{
     report::{Report, json, junit, terminal as terminal_report},
     run::{Stopper, Terms},
     source::Secrets,
-    suite::{self, Assignment, RunFolder, RunId, SuiteError, Threads},
+    suite::{self, Assignment, Place, RunFolder, RunId, SuiteError, Threads},
     timeline::Entry,
 };
 
@@ -67,8 +69,31 @@ fn run_all(
             arguments.reports.display()
         )
     };
-    let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
     let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
+    let claimed = match attached::token_file(arguments.lab.as_deref()) {
+        None => None,
+        Some(file) => {
+            let environment = one_environment(&entries)?;
+            let run = arguments.reports.join(run_id.to_string());
+            let taking = Claimed::take(&file, &environment, &run, &arguments.reports);
+            Some(
+                threads
+                    .block_on(taking)
+                    .map_err(|error| error.to_string())?,
+            )
+        }
+    };
+    let labs = threads.labs();
+    let place = match &claimed {
+        Some(claimed) => claimed.place(&labs),
+        None => Place::Own(labs),
+    };
+    // A lab that is used by one drill is no place for another.
+    let at_once = match &place {
+        Place::Own(_) => usize::from(arguments.jobs),
+        Place::Attached { .. } => 1,
+    };
+    let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
     let mut assignments = Vec::new();
     for entry in entries {
         assignments.push(Assignment {
@@ -78,7 +103,7 @@ fn run_all(
             run_id: run_id.clone(),
             seed,
             command: suite::command_line(),
-            labs: threads.labs(),
+            place: place.clone(),
             terms: terms.clone(),
         });
     }
@@ -86,10 +111,17 @@ fn run_all(
         .iter()
         .map(|assignment| (assignment.folder.clone(), assignment.entry.secrets()))
         .collect();
-    let conducting = watch_all(assignments, usize::from(arguments.jobs), terminal);
-    let results = threads
-        .block_on(conducting)
-        .map_err(|error| format!("could not listen for signals: {error}"))?;
+    let watching = watch_all(assignments, at_once, folder.path(), terminal);
+    let results = match threads
+        .block_on(watching)
+        .map_err(|error| format!("could not listen for signals: {error}"))?
+    {
+        Watched::Over(results) => results,
+        Watched::Left(code) => return Ok(code),
+    };
+    if let Some(claimed) = claimed {
+        claimed.release();
+    }
     let (mut codes, mut reports, mut reported) = (Vec::new(), Vec::new(), Vec::new());
     for ((drill, result), (folder, secrets)) in results.into_iter().zip(folders) {
         match result {
@@ -119,10 +151,35 @@ fn run_all(
     Ok(ExitCode::worst(codes))
 }
 
+/// The one environment of all drills: a lab is of one.
+fn one_environment(entries: &[crate::catalog::Entry]) -> Result<String, String> {
+    let mut names: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.environment.name.clone())
+        .collect();
+    names.dedup();
+    match &names[..] {
+        [name] => Ok(name.clone()),
+        _ => Err(format!(
+            "a lab is of one environment, and these drills are of several: {}",
+            names.join(", ")
+        )),
+    }
+}
+
 /// What the live display is told.
 enum Shown {
     Event(String, Entry),
-    Stopping(&'static str),
+    Stopping(String),
+    Leaving(String),
+}
+
+/// How a run of drills ended.
+enum Watched {
+    /// Each drill with what came of it.
+    Over(Vec<(String, Result<Report, SuiteError>)>),
+    /// Somebody did not want to wait for that: the code to leave with at once.
+    Left(ExitCode),
 }
 
 /// Runs all drills with the live display beside them, and passes signals on.
@@ -132,9 +189,11 @@ enum Shown {
 async fn watch_all(
     assignments: Vec<Assignment>,
     at_once: usize,
+    folder: &Path,
     terminal: Terminal,
-) -> io::Result<Vec<(String, Result<Report, SuiteError>)>> {
+) -> io::Result<Watched> {
     let mut signals = Signals::listen()?;
+    let mut stopping = Stopping::default();
     let at_once = at_once.min(assignments.len());
     let (stopper, stop) = Stopper::new();
     let (sender, shown) = mpsc::channel();
@@ -150,20 +209,26 @@ async fn watch_all(
         drop(to_display.send(Shown::Event(drill.to_owned(), entry.clone())));
     });
     tokio::pin!(conducting);
-    let results = loop {
+    let watched = loop {
         tokio::select! {
             biased;
             signal = signals.next() => {
                 stopper.stop(signal);
-                drop(sender.send(Shown::Stopping(signal)));
+                let (words, leave) = stopping.heed(signal, folder);
+                let Some(code) = leave else {
+                    drop(sender.send(Shown::Stopping(words)));
+                    continue;
+                };
+                drop(sender.send(Shown::Leaving(words)));
+                break Watched::Left(code);
             }
-            results = &mut conducting => break results,
+            results = &mut conducting => break Watched::Over(results),
         }
     };
     drop(sender);
     // What it did not show is in the report all the same.
     drop(timeout(LAST_LINES, is_over).await);
-    Ok(results)
+    Ok(watched)
 }
 
 /// Shows what happens until nobody tells anything any more.
@@ -178,10 +243,10 @@ fn show_live(shown: &mpsc::Receiver<Shown>, at_once: usize, terminal: Terminal) 
         }
         match shown.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
             Ok(Shown::Event(drill, entry)) => live.event(&drill, &entry),
-            Ok(Shown::Stopping(signal)) => {
-                live.error(&format!(
-                    "{signal}: stopping; every fault is reverted first"
-                ));
+            Ok(Shown::Stopping(words)) => live.error(&words),
+            Ok(Shown::Leaving(words)) => {
+                live.error(&words);
+                break;
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => break,

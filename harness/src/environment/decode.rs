@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use blackstart_lab::control::{Resource, ResourceKind};
 
 use super::{
-    Connection, DirectRequest, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Observer,
-    Probe, Recognise, Request, Service, Target, Tier, limits, references, stack,
+    Connection, DirectRequest, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Ledger,
+    Observer, Probe, Recognise, Request, Service, Target, Tier, limits, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -78,6 +78,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let observers = file.default("observers", Vec::new(), |observers| {
         observers.list_of(observer)
     });
+    let ledger = file.maybe("ledger", ledger);
     let targets = file.default("targets", BTreeMap::new(), targets);
     let limits = file.default("limits", super::Limits::default(), limits::decode);
     let abort_if = file.default("abort-if", Vec::new(), abort_if::decode);
@@ -98,6 +99,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         tiers: tiers?,
         probes: probes?,
         observers: observers?,
+        ledger: ledger?,
         targets: targets?,
         limits: limits?,
         abort_if: abort_if?,
@@ -425,6 +427,17 @@ pub(super) fn host_name(item: Item<'_>) -> Option<String> {
         return None;
     }
     Some(text)
+}
+
+fn ledger(item: Item<'_>) -> Option<Ledger> {
+    let mut mapping = item.mapping()?;
+    let writes = mapping.require("writes", Item::text);
+    let read = mapping.require("read", Item::text);
+    mapping.finish();
+    Some(Ledger {
+        writes: writes?,
+        read: read?,
+    })
 }
 
 fn observer(item: Item<'_>) -> Option<Observer> {

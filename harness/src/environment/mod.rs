@@ -96,6 +96,8 @@ pub struct Environment {
     pub probes: Vec<Located<Probe>>,
     /// The system's own view of itself.
     pub observers: Vec<Observer>,
+    /// Which writes are counted, and how they are read back.
+    pub ledger: Option<Ledger>,
     /// What faults can be applied to, by name.
     pub targets: BTreeMap<String, Target>,
     /// What a drill may do here, whatever it says.
@@ -130,16 +132,27 @@ pub struct Service {
 pub struct Request {
     /// The method. Default `GET`.
     pub method: String,
-    /// The path and query. Default: those of the service's URL.
+    /// The path and query; `{sequence}` and `{run}` are replaced as in a form. Default: those of the service's URL.
     pub path: String,
     /// Header lines to send besides Host. `User-Agent` and `Accept` replace those that are sent otherwise.
     pub headers: BTreeMap<String, String>,
-    /// Form fields to send; `{sequence}` in a value is replaced by the number of the sample and `{run}` by the name of the run.
+    /// Form fields to send; `{sequence}` in a value is replaced by the number of the sample and `{run}` by the names of the run and
+    /// the drill.
     pub form: BTreeMap<String, String>,
     /// The status codes that count as good. Default `[200]`.
     pub good_status: Vec<u16>,
     /// Whether the request changes data. Default: what the method says.
     pub writes: bool,
+}
+
+/// Which writes are counted, and how they are read back: what an `rpo` is measured by.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ledger {
+    /// The probe that writes. A form field of its request has `{run}` and then `{sequence}` in it.
+    pub writes: String,
+    /// The request that shows what was written, by name. It is sent once, at the end of the hold.
+    pub read: String,
 }
 
 /// One rung of the service.
@@ -294,6 +307,20 @@ pub struct Observer {
 pub enum Target {
     /// A thing in the lab.
     Lab(Resource),
+}
+
+impl Ledger {
+    /// What stands before the number in a write of this request, in the run of this name; `None` if its writes cannot be told apart.
+    pub fn marker(request: &Request, run: &str) -> Option<String> {
+        let values = request.form.values();
+        let marked = values.filter(|value| value.contains("{run}"));
+        let before = marked.filter_map(|value| value.split_once("{sequence}"));
+        let marker = before
+            .map(|(before, _)| before.replace("{run}", run))
+            .next()?;
+        let ends_in_a_digit = marker.ends_with(|last: char| last.is_ascii_digit());
+        (!ends_in_a_digit).then_some(marker)
+    }
 }
 
 impl Service {

@@ -7,7 +7,7 @@ use std::{
 
 use blackstart_lab::control::ResourceKind;
 
-use super::{DnsView, Environment, Probe, Target, stack};
+use super::{DnsView, Environment, Ledger, Probe, Target, stack};
 use crate::{
     drill::{AbortIf, Located, duration_words},
     source::{
@@ -22,6 +22,7 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
     check_probes(context, document, environment);
     check_tiers(context, document, environment);
     check_observers(context, document, environment);
+    check_ledger(context, document, environment);
     check_targets(context, document, environment);
     check_limits(context, document, environment);
     let at = document.follow(&[Key("abort-if")]);
@@ -280,6 +281,44 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                 ),
             },
         }
+    }
+}
+
+/// A ledger's writes must be told apart, and the request that reads them must be there.
+fn check_ledger(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let Some(ledger) = &environment.ledger else {
+        return;
+    };
+    let at = |key| document.follow(&[Key("ledger"), Key(key)]);
+    let requests = &environment.service.requests;
+    if !requests.contains_key(&ledger.read) {
+        context.report_unknown(at("read"), "request", requests.keys().map(String::as_str));
+    }
+    let writers = environment
+        .probes
+        .iter()
+        .filter_map(|probe| match &probe.value {
+            Probe::Http(probe) => requests
+                .get(&probe.request)
+                .filter(|request| request.writes)
+                .map(|request| (probe.name.as_str(), request)),
+            Probe::Dns(_) => None,
+        });
+    match writers.clone().find(|(name, _)| *name == ledger.writes) {
+        None => context.report_unknown(
+            at("writes"),
+            "probe that writes",
+            writers.map(|(name, _)| name),
+        ),
+        Some((_, request)) if Ledger::marker(request, "").is_none() => context.push(
+            Problem::error(
+                context.file(),
+                at("writes").place,
+                format!("the writes of `{}` cannot be told apart", ledger.writes),
+            )
+            .with_hint("give a form field of its request a value such as `\"{run}-{sequence}\"`"),
+        ),
+        Some(_) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Topics that are neither faults nor expectations: exit codes, findings, traps, and what bounds a drill.
-const OTHERS: [&str; 30] = [
+const OTHERS: [&str; 32] = [
     "abort-if",
     "aborted",
     "clock-jump",
@@ -23,6 +23,7 @@ const OTHERS: [&str; 30] = [
     "exit-4",
     "exit-5",
     "fail-open",
+    "guard",
     "health-check-blind",
     "inconclusive",
     "keep-alive-stragglers",
@@ -32,6 +33,7 @@ const OTHERS: [&str; 30] = [
     "preflight",
     "prober-late",
     "protected",
+    "revert",
     "rto-cache-wait",
     "speed",
     "standby-dead",

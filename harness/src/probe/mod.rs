@@ -7,6 +7,7 @@ pub mod cached;
 pub mod control;
 pub mod dns;
 pub mod http;
+pub mod ledger;
 pub mod poller;
 
 use std::{

@@ -2,21 +2,27 @@
 //!
 //! The API is spoken over loopback even to a lab in this process, so that a lab in a process of its own is reached the same way.
 
+mod attached;
+mod change;
 mod words;
 
 use std::{net::SocketAddr, time::Duration};
 
-use blackstart_lab::control::{
-    Answers, Certificate, Ingress, Power, Pulse, Resource, Settings, State, Writer,
-};
+pub use attached::{AttachError, Attached, Reached, TokenFile, reach};
+use blackstart_lab::control::{Description, Resource, Settings, State, UnknownKind};
+pub use change::{Change, change};
+use change::{only, without_bodies};
+use serde::de::DeserializeOwned;
 
-use super::{Fault, Found, Health, Provider, ProviderError, Undo};
+use super::{Current, Fault, Health, Provider, ProviderError, Undo};
 use crate::{
     drill,
     environment::{Environment, Target, Thing, Touched},
     probe::BoxFuture,
 };
 
+/// The binding's name in what is captured.
+const BINDING: &str = "lab";
 /// How long a call of the admin API may take.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -45,6 +51,16 @@ impl LabProvider {
             base: format!("http://{admin}/v1"),
             token: token.to_owned(),
         })
+    }
+
+    /// Asks the lab what it is.
+    ///
+    /// # Errors
+    /// If it does not answer, or does not know the token.
+    pub async fn describe(&self) -> Result<Description, ProviderError> {
+        let what = "asking the lab what it is".to_owned();
+        self.call(self.client.get(format!("{}/lab", self.base)), what)
+            .await
     }
 
     /// Reads a resource.
@@ -76,11 +92,11 @@ impl LabProvider {
         .await
     }
 
-    async fn call(
+    async fn call<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,
         what: String,
-    ) -> Result<State, ProviderError> {
+    ) -> Result<T, ProviderError> {
         let unreachable = |source| ProviderError::Unreachable {
             what: what.clone(),
             source,
@@ -119,140 +135,42 @@ impl Provider for LabProvider {
         }))
     }
 
+    fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
+        let bad = |reason: String| ProviderError::BadUndo {
+            target: undo.target.clone(),
+            reason,
+        };
+        if undo.binding != BINDING {
+            return Err(bad(format!("it is of the binding `{}`", undo.binding)));
+        }
+        let (kind, name) = undo
+            .resource
+            .split_once('/')
+            .ok_or_else(|| bad(format!("`{}` names nothing in a lab", undo.resource)))?;
+        let kind = kind
+            .parse()
+            .map_err(|error: UnknownKind| bad(error.to_string()))?;
+        Ok(Box::new(LabFault {
+            lab: self.clone(),
+            target: undo.target.clone(),
+            resource: Resource::new(kind, name),
+            settings: settings(undo, &undo.injected)?,
+        }))
+    }
+
     fn health<'a>(
         &'a self,
         environment: &'a Environment,
         target: &'a str,
     ) -> BoxFuture<'a, Result<Health, ProviderError>> {
         Box::pin(async move {
-            let Target::Lab(resource) = self::target(environment, target)?;
+            let Target::Lab(resource) = change::target(environment, target)?;
             let state = self.state(resource).await?;
             Ok(Health {
                 healthy: state.healthy.unwrap_or(true),
                 detail: state.detail.unwrap_or_default(),
             })
         })
-    }
-}
-
-/// A fault as the lab carries it out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// What is changed.
-    pub resource: Resource,
-    /// The new settings; the fields that are not set stay.
-    pub settings: Settings,
-}
-
-/// Works out what a fault changes. Touches nothing, so that a plan can be shown without a lab.
-///
-/// # Errors
-/// If the environment lacks the target, or its kind of resource cannot do this.
-pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
-    use drill::Fault as F;
-    let target = target(environment, fault.target())?;
-    let Target::Lab(resource) = target;
-    if !target.faults().contains(&fault.kind()) {
-        return Err(ProviderError::Unsupported {
-            fault: fault.kind().to_owned(),
-            resource: resource.to_string(),
-            can: target.faults().join(", "),
-        });
-    }
-    let none = Settings::default();
-    let settings = match fault {
-        F::Scale { replicas, .. } => Settings {
-            replicas: Some(*replicas),
-            ..none
-        },
-        F::Stop { .. } => Settings {
-            power: Some(Power::Stopped),
-            ..none
-        },
-        F::Kill { .. } => Settings {
-            power: Some(Power::Killed),
-            ..none
-        },
-        F::Pause { .. } => Settings {
-            power: Some(Power::Paused),
-            ..none
-        },
-        F::BlockIngress { .. } => Settings {
-            ingress: Some(Ingress::Blocked),
-            ..none
-        },
-        F::BreakHealthPath { path, .. } => Settings {
-            health_check_path: Some(path.clone()),
-            ..none
-        },
-        F::InvertHealthCheck { .. } => Settings {
-            inverted: Some(true),
-            ..none
-        },
-        F::DisableHealthCheck { .. } => Settings {
-            disabled: Some(true),
-            ..none
-        },
-        F::Respond {
-            status,
-            body,
-            delay,
-            pulse,
-            ..
-        } => Settings {
-            answers: Some(Answers::Fixed {
-                status: *status,
-                body: body.clone(),
-                delay: *delay,
-                pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
-            }),
-            ..none
-        },
-        F::ExpireCertificate { .. } => Settings {
-            certificate: Some(Certificate::Expired),
-            ..none
-        },
-        F::LoseZone { zone, .. } => Settings {
-            lost_zones: Some(vec![zone.clone()]),
-            ..none
-        },
-        F::FailoverDatabase { .. } => Settings {
-            writer: Some(Writer::Second),
-            ..none
-        },
-        F::ShiftWeights { weights, .. } => Settings {
-            weights: Some(weights.clone()),
-            ..none
-        },
-    };
-    Ok(Change {
-        resource: resource.clone(),
-        settings,
-    })
-}
-
-fn target<'a>(environment: &'a Environment, name: &str) -> Result<&'a Target, ProviderError> {
-    environment
-        .targets
-        .get(name)
-        .ok_or_else(|| ProviderError::UnknownTarget {
-            target: name.to_owned(),
-        })
-}
-
-impl Change {
-    /// What is done, in words.
-    pub fn describe(&self) -> String {
-        format!("{} on lab {}", words::orders(&self.settings), self.resource)
-    }
-
-    /// What undoing it does, in words, before the state is known.
-    pub fn describe_revert(&self) -> String {
-        format!(
-            "set {} of lab {} back to what it was",
-            words::names(&self.settings),
-            self.resource
-        )
     }
 }
 
@@ -264,13 +182,12 @@ struct LabFault {
     settings: Settings,
 }
 
-impl LabFault {
-    fn captured(&self, undo: &Undo) -> Result<Settings, ProviderError> {
-        serde_json::from_value(undo.state.clone()).map_err(|error| ProviderError::BadUndo {
-            target: self.target.clone(),
-            reason: error.to_string(),
-        })
-    }
+/// Reads settings from what was captured.
+fn settings(undo: &Undo, value: &serde_json::Value) -> Result<Settings, ProviderError> {
+    serde_json::from_value(value.clone()).map_err(|error| ProviderError::BadUndo {
+        target: undo.target.clone(),
+        reason: error.to_string(),
+    })
 }
 
 impl Fault for LabFault {
@@ -293,14 +210,19 @@ impl Fault for LabFault {
         Box::pin(async move {
             let state = self.lab.state(&self.resource).await?;
             let before = only(&state.settings, &self.settings);
-            Ok(Undo {
-                target: self.target.clone(),
-                binding: "lab".to_owned(),
-                words: format!("{} on lab {}", words::orders(&before), self.resource),
-                state: serde_json::to_value(&before).map_err(|error| ProviderError::BadUndo {
+            let value = |settings: &Settings| {
+                serde_json::to_value(settings).map_err(|error| ProviderError::BadUndo {
                     target: self.target.clone(),
                     reason: error.to_string(),
-                })?,
+                })
+            };
+            Ok(Undo {
+                target: self.target.clone(),
+                binding: BINDING.to_owned(),
+                resource: self.resource.to_string(),
+                words: format!("{} on lab {}", words::orders(&before), self.resource),
+                state: value(&before)?,
+                injected: value(&without_bodies(&self.settings))?,
             })
         })
     }
@@ -314,64 +236,33 @@ impl Fault for LabFault {
         })
     }
 
-    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>> {
-        Box::pin(async move { self.compare(&self.settings).await })
+    fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
+        Box::pin(async move {
+            let captured = settings(undo, &undo.state)?;
+            let state = self.lab.state(&self.resource).await?;
+            let now = only(&state.settings, &captured);
+            Ok(if now == captured {
+                Current::AsCaptured
+            } else if without_bodies(&now) == settings(undo, &undo.injected)? {
+                Current::AsInjected
+            } else {
+                Current::Otherwise(format!(
+                    "{} has {}; it had {} when it was captured, and the fault set {}",
+                    self.resource,
+                    words::states(&now),
+                    words::states(&captured),
+                    words::states(&self.settings)
+                ))
+            })
+        })
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move {
             self.lab
-                .apply(&self.resource, &self.captured(undo)?)
+                .apply(&self.resource, &settings(undo, &undo.state)?)
                 .await
                 .map(drop)
         })
-    }
-
-    fn is_restored<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>> {
-        Box::pin(async move { self.compare(&self.captured(undo)?).await })
-    }
-}
-
-impl LabFault {
-    async fn compare(&self, expected: &Settings) -> Result<Found, ProviderError> {
-        let state = self.lab.state(&self.resource).await?;
-        let now = only(&state.settings, expected);
-        Ok(if now == *expected {
-            Found::AsExpected
-        } else {
-            Found::Otherwise(format!(
-                "{} has {} instead of {}",
-                self.resource,
-                words::states(&now),
-                words::states(expected)
-            ))
-        })
-    }
-}
-
-/// Those fields of `settings` that are set in `mask`.
-fn only(settings: &Settings, mask: &Settings) -> Settings {
-    Settings {
-        replicas: settings.replicas.filter(|_| mask.replicas.is_some()),
-        power: settings.power.filter(|_| mask.power.is_some()),
-        ingress: settings.ingress.filter(|_| mask.ingress.is_some()),
-        answers: settings.answers.clone().filter(|_| mask.answers.is_some()),
-        health_check_path: settings
-            .health_check_path
-            .clone()
-            .filter(|_| mask.health_check_path.is_some()),
-        inverted: settings.inverted.filter(|_| mask.inverted.is_some()),
-        disabled: settings.disabled.filter(|_| mask.disabled.is_some()),
-        lost_zones: settings
-            .lost_zones
-            .clone()
-            .filter(|_| mask.lost_zones.is_some()),
-        certificate: settings.certificate.filter(|_| mask.certificate.is_some()),
-        weights: mask.weights.as_ref().and_then(|named| {
-            let mut weights = settings.weights.clone()?;
-            weights.retain(|name, _| named.contains_key(name));
-            Some(weights)
-        }),
-        writer: settings.writer.filter(|_| mask.writer.is_some()),
     }
 }

@@ -23,10 +23,14 @@ pub struct Undo {
     pub target: String,
     /// The binding that can read `state`.
     pub binding: String,
+    /// What the binding itself calls the target, so that it is found again without drill and environment.
+    pub resource: String,
     /// What restoring will do, in words a person could follow by hand.
     pub words: String,
     /// The captured state, in the binding's own terms.
     pub state: serde_json::Value,
+    /// The same part of the state as the fault leaves it. Never equal to `state`: a fault that changes nothing is none.
+    pub injected: serde_json::Value,
 }
 
 /// A disturbance of one target that can be undone.
@@ -39,20 +43,21 @@ pub trait Fault: fmt::Debug + Send + Sync {
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>>;
     /// Breaks the target. May fail half-way; a revert must still work.
     fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>>;
-    /// Reads back whether the fault is in place.
-    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>>;
-    /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds.
+    /// Reads the target, independently of what the control plane answered to the last change, and says whose state it shows.
+    fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>>;
+    /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds. Whether the target may be
+    /// changed at all was decided by whoever calls this, from [`Fault::current`].
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>>;
-    /// Reads back whether the target is as it was captured.
-    fn is_restored<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>>;
 }
 
-/// What an independent read found.
+/// Whose state a target shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// What was expected.
-    AsExpected,
-    /// Something else, in words.
+pub enum Current {
+    /// As it was captured.
+    AsCaptured,
+    /// As the fault leaves it, also one that got only half-way.
+    AsInjected,
+    /// Neither: somebody or something else has changed it. In words, with what it is, what it was and what the fault set.
     Otherwise(String),
 }
 
@@ -73,6 +78,9 @@ pub trait Provider: fmt::Debug + Send + Sync {
         environment: &Environment,
         fault: &drill::Fault,
     ) -> Result<Box<dyn Fault>, ProviderError>;
+    /// Turns what was captured back into the fault that it undoes, for somebody who has neither the drill nor the environment.
+    /// Changes nothing.
+    fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError>;
     /// Reads what the system itself thinks of a target.
     fn health<'a>(
         &'a self,

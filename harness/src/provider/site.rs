@@ -11,24 +11,29 @@ use std::{
 
 use blackstart_lab::{
     Lab, LabError, Options as LabOptions,
-    control::{Resource, ResourceKind},
+    control::{Description, Resource, ResourceKind},
 };
 use rustls::pki_types::ServerName;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_rustls::TlsConnector;
 
-use super::{Provider, lab::LabProvider};
+use super::{
+    Provider,
+    lab::{Attached, LabProvider},
+};
 use crate::{
     drill::{Drill, Expect},
     environment::{
         self, DnsView, Environment, GOOD_WITHIN_FLOOR, Probe as ProbeSetup, TIMEOUT_FLOOR, Tier,
         real_limit,
     },
+    journal::Access,
     probe::{
         Probe, Recognition,
         cached::CachedProbe,
         dns::{DnsProbe, fully_qualified},
         http::{HttpProbe, Kept, Resolution, TlsSetupError, tls_connector},
+        ledger::Ledger,
     },
 };
 
@@ -41,7 +46,11 @@ pub struct Site {
     environment: Arc<Environment>,
     speed: f64,
     provider: Arc<dyn Provider>,
+    access: Access,
+    /// The lab, if it was started here.
     lab: Option<Lab>,
+    /// What the lab told of itself, wherever it runs.
+    description: Description,
     servers: BTreeMap<String, SocketAddr>,
     threads: Handle,
 }
@@ -89,6 +98,11 @@ pub enum SiteError {
     /// No target and no stack: nothing to run in.
     #[error("the environment `{0}` has no stack: nothing says where it runs")]
     NoStack(String),
+    /// A lab in a process of its own runs something else.
+    #[error(
+        "the lab does not run the stack of the environment `{0}`; was it started from another version of the file?"
+    )]
+    OtherStack(String),
     /// A probe cannot be set up.
     #[error("the probe `{probe}` cannot be set up: {reason}")]
     Probe {
@@ -131,19 +145,67 @@ impl Site {
             .map_err(SiteError::Panicked)??;
         let (admin, token) = lab.admin();
         let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
-        let mut servers = lab.vantages().clone();
-        servers.insert("authority".to_owned(), lab.authority());
-        servers.insert("resolver".to_owned(), lab.resolver());
-        let site = Self {
+        let description = lab.description().clone();
+        let site = Self::at(
             environment,
-            speed,
-            provider: Arc::new(provider),
-            lab: Some(lab),
-            servers,
-            threads: labs.clone(),
-        };
+            Arc::new(provider),
+            Access::InProcess,
+            Some(lab),
+            description,
+            labs.clone(),
+        );
         site.wait_until_healthy().await?;
         Ok(site)
+    }
+
+    /// Uses a lab in a process of its own, which outlives this one.
+    ///
+    /// # Errors
+    /// If it is not a lab of this environment.
+    pub fn attach(
+        environment: Arc<Environment>,
+        attached: Attached,
+        threads: &Handle,
+    ) -> Result<Self, SiteError> {
+        let Some(stack) = &environment.stack else {
+            return Err(SiteError::NoStack(environment.name.clone()));
+        };
+        let Attached {
+            provider,
+            description,
+            access,
+        } = attached;
+        if serde_json::to_value(stack).ok().as_ref() != Some(&description.stack) {
+            return Err(SiteError::OtherStack(environment.name.clone()));
+        }
+        Ok(Self::at(
+            environment,
+            Arc::new(provider),
+            access,
+            None,
+            description,
+            threads.clone(),
+        ))
+    }
+
+    fn at(
+        environment: Arc<Environment>,
+        provider: Arc<dyn Provider>,
+        access: Access,
+        lab: Option<Lab>,
+        description: Description,
+        threads: Handle,
+    ) -> Self {
+        Self {
+            environment,
+            speed: description.speed,
+            provider,
+            access,
+            lab,
+            servers: servers(&description),
+            description,
+            threads,
+        }
     }
 
     /// What carries faults out.
@@ -161,9 +223,14 @@ impl Site {
         self
     }
 
-    /// The threads that show whether what is looked at is given the processor: the lab's.
+    /// The threads that show whether what is looked at is given the processor: the lab's, if it runs here.
     pub fn echo_threads(&self) -> &Handle {
         &self.threads
+    }
+
+    /// How its targets are reached by somebody who was not there when it was opened.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The environment that was opened.
@@ -171,7 +238,7 @@ impl Site {
         &self.environment
     }
 
-    /// The lab, if the environment is one.
+    /// The lab, if it was started here.
     pub fn lab(&self) -> Option<&Lab> {
         self.lab.as_ref()
     }
@@ -242,10 +309,7 @@ impl Site {
             reason,
         };
         let tiers: Arc<[Tier]> = self.environment.tiers.clone().into();
-        let mut recognition = Recognition::new(tiers);
-        if let Some(lab) = &self.lab {
-            recognition = recognition.with_names(lab.names());
-        }
+        let recognition = Recognition::new(tiers).with_names(&self.description.names);
         match setup {
             ProbeSetup::Dns(setup) => {
                 let server = self.server(&setup.server).map_err(wrong)?;
@@ -341,14 +405,41 @@ impl Site {
         })
     }
 
+    /// Sets up the reading of the ledger, if the environment has one, for the run of this name.
+    ///
+    /// # Errors
+    /// If the service's URL cannot be used.
+    pub fn prepare_ledger(&self, drill: &Drill, run: &str) -> Result<Option<Ledger>, SiteError> {
+        let Some(ledger) = &self.environment.ledger else {
+            return Ok(None);
+        };
+        let writes = self.environment.probe(&ledger.writes);
+        let (Some(ProbeSetup::Http(writes)), requests) =
+            (writes, &self.environment.service.requests)
+        else {
+            return Ok(None);
+        };
+        let marker = requests
+            .get(&writes.request)
+            .and_then(|request| environment::Ledger::marker(request, run));
+        let Some(marker) = marker else {
+            return Ok(None);
+        };
+        let setup = environment::HttpProbe {
+            request: ledger.read.clone(),
+            ..writes.clone()
+        };
+        let recognition = Recognition::new(self.environment.tiers.clone());
+        Ok(Some(Ledger {
+            request: self.prepare_http(&setup, recognition, drill, run)?,
+            marker,
+        }))
+    }
+
     /// The port to connect to: a lab has ports of its own.
     fn real_port(&self, logical: u16) -> Result<u16, String> {
-        match &self.lab {
-            Some(lab) => lab
-                .port(logical)
-                .ok_or_else(|| format!("nothing in the stack listens on port {logical}")),
-            None => Ok(logical),
-        }
+        let port = self.description.ports.get(&logical).copied();
+        port.ok_or_else(|| format!("nothing in the stack listens on port {logical}"))
     }
 
     /// How a host is found: it is an address, or a resolver of the environment knows it.
@@ -360,7 +451,7 @@ impl Site {
     }
 
     fn tls(&self) -> Result<TlsConnector, TlsSetupError> {
-        tls_connector(self.lab.as_ref().map(Lab::ca_pem))
+        tls_connector(Some(&self.description.ca_pem))
     }
 
     /// Finds a name server: one of the lab's by its role, or an address.
@@ -377,6 +468,14 @@ impl Site {
             })
             .map_err(|_| format!("`{server}` is neither `authority`, `resolver` nor an address"))
     }
+}
+
+/// The name servers of a lab by the names that probes give them.
+fn servers(lab: &Description) -> BTreeMap<String, SocketAddr> {
+    let mut servers = lab.vantages.clone();
+    servers.insert("authority".to_owned(), lab.authority);
+    servers.insert("resolver".to_owned(), lab.resolver);
+    servers
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, String> {

@@ -54,11 +54,20 @@ impl Report {
 }
 
 impl Report {
-    /// Where the person stands who has to restore a target by hand.
+    /// The command for the person who finds a target not restored.
     pub(super) fn what_restores(&self) -> String {
-        let folder = hostile::harmless(&self.run.folder);
-        format!("what restores it, in words too: {folder}/undo.ndjson")
+        let folder = shell_word(&hostile::harmless(&self.run.folder));
+        format!("blackstart revert {folder}")
     }
+}
+
+/// A word as a shell takes it, so that the line can be copied.
+fn shell_word(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@%+=,".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn measurement(
@@ -86,5 +95,25 @@ fn measurement(
             .flat_map(|lane| lane.void.values())
             .sum(),
         late_p99_s: lane.map_or(0.0, |lane| lane.late_p99_s),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_a_word_of_the_shell_whatever_it_is_called() {
+        for (folder, word) in [
+            (
+                "reports/2026-01-01T00-00-00Z-abcd",
+                "reports/2026-01-01T00-00-00Z-abcd",
+            ),
+            ("my reports", "'my reports'"),
+            ("it's; rm x", r"'it'\''s; rm x'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(folder), word);
+        }
     }
 }

@@ -185,7 +185,7 @@ fn failures(reports: &[Report], style: &Style) -> Vec<String> {
             );
         }
         if !judgement.restored {
-            let text = format!("{name}  {}", report.what_restores());
+            let text = format!("{name}  restore: {}", report.what_restores());
             push("NOT RESTORED", Tone::Bad, &text);
         }
     }

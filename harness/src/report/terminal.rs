@@ -392,7 +392,7 @@ fn restored(report: &Report, style: &Style) -> Vec<String> {
                 harmless(&fault.describe)
             ));
         }
-        texts.push(report.what_restores());
+        texts.push(format!("what restores it: {}", report.what_restores()));
         return labelled("NOT RESTORED", &texts, Tone::Bad, style);
     }
     if sent.is_empty() {

@@ -1,7 +1,8 @@
 //! A dry run: everything that a run reads before it breaks anything, and nothing that it writes.
 
 use super::{
-    engine::{Engine, Halt, Looking},
+    engine::{Engine, Halt},
+    looking::Looking,
     step::attempt,
 };
 use crate::timeline::{Event, FaultStep};

@@ -1,37 +1,28 @@
 //! The phases of a run, in order. Nothing leaves this file with a captured target that was not reverted, or named.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Finished, Options, RunError, StepLimits, Stop, UndoLog,
+    Clock, Finished, Options, RunError, StepLimits, Stop,
     abort::{Aborted, Aborts, Alarm},
-    home::{Return, View},
-    observers::observe,
-    preflight::direct_looks,
+    home::View,
+    looking::{Looking, run_name, start_looking, started},
     recorder::Recorder,
-    steady_state::SteadyState,
     step::caught,
 };
 use crate::{
+    causes::with_causes,
     drill::Hold,
+    journal::{self, Header, Owner, Record},
     plan::Plan,
-    probe::{
-        control::Control,
-        poller::{Schedule, poll},
-    },
     provider::{Fault, ProviderError, Undo, site::Site},
-    timeline::{Event, FORMAT_VERSION, Outcome, Phase, RunStarted, file::Writer},
+    recovery::Guarding,
+    suite::EVENTS,
+    timeline::{Event, Outcome, Phase, file::Writer},
 };
-
-/// How many windows a service has to be steady in one of them.
-const STEADY_WINDOWS: u32 = 3;
 
 /// Runs a drill: the only function of the program that changes a target.
 ///
@@ -55,11 +46,14 @@ pub async fn run(
         .flat_map(|step| &step.faults)
         .map(|fault| site.provider().resolve(&plan.environment, &fault.value))
         .collect::<Result<Vec<_>, ProviderError>>()?;
-    let undo_log = UndoLog::create(&options.folder).map_err(|source| RunError::Write {
-        path: options.folder.join(super::undo_log::FILE_NAME),
-        source,
-    })?;
-    let writer = Writer::create(options.folder.join("events.ndjson"))?;
+    let wall_started = jiff::Timestamp::now();
+    let journal =
+        journal::Writer::create(&options.folder, header(plan, site, options, wall_started))
+            .map_err(|source| RunError::Write {
+                path: options.folder.join(journal::FILE_NAME),
+                source,
+            })?;
+    let writer = Writer::create(options.folder.join(EVENTS))?;
     let mut random = fastrand::Rng::with_seed(super::seed_for(options.seed, &plan.drill.name));
     let phase = plan.limits.phase.mul_f64(random.f64());
     let clock = Clock::start(plan.speed);
@@ -70,158 +64,73 @@ pub async fn run(
         phase,
         recorder: Recorder::new(plan, clock, writer, aborts, on_event),
         before: View::default(),
-        undo_log,
+        journal,
+        outlives: site.access().outlives_the_harness(),
         faults,
         undos: Vec::new(),
         limits: options.limits,
         stop,
         alarm,
         dry_run: options.terms.dry_run,
-        wall_started: jiff::Timestamp::now(),
+        ledger: None,
+        wall_started,
     };
     engine
         .recorder
         .record(Event::Run(Box::new(started(plan, options))));
+    let guarding = match engine.have_guarded(options).await {
+        Ok(guarding) => guarding,
+        Err(error) => return Err(engine.not_begun(error)),
+    };
     let cancel = CancellationToken::new();
     let (sender, events) = mpsc::unbounded_channel();
     let tasks = start_looking(plan, site, options, clock, &mut random, &sender, &cancel);
     drop(sender);
-    let (tasks, looking) = match tasks {
-        Ok(tasks) => (tasks, Looking { events, cancel }),
+    let ledger = site.prepare_ledger(&plan.drill, &run_name(plan, options));
+    let both = tasks.and_then(|tasks| Ok((tasks, ledger?)));
+    let (tasks, looking) = match both {
+        Ok((tasks, ledger)) => {
+            engine.ledger = ledger;
+            (tasks, Looking { events, cancel })
+        }
         Err(error) => {
             cancel.cancel();
-            let outcome = Outcome::CouldNotRun {
-                phase: Phase::SteadyState,
-                reason: std::error::Error::source(&error)
-                    .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
-            };
-            let clock_drift_ms = engine.clock_drift();
-            engine.recorder.record(Event::Ended {
-                outcome,
-                clock_drift_ms,
-            });
-            return Err(error);
+            return Err(engine.not_begun(error));
         }
     };
-    Ok(engine.go(looking, tasks).await)
+    let finished = engine.go(looking, tasks).await;
+    // Whatever is left broken now was tried and is told: that is for a person to look at.
+    if let Some(guarding) = guarding {
+        guarding.dismiss();
+    }
+    Ok(finished)
 }
 
-/// Starts the control probe, every probe and every observer.
-fn start_looking(
-    plan: &Plan,
-    site: &Site,
-    options: &Options,
-    clock: Clock,
-    random: &mut fastrand::Rng,
-    sender: &mpsc::UnboundedSender<Event>,
-    cancel: &CancellationToken,
-) -> Result<JoinSet<()>, RunError> {
-    let mut tasks = JoinSet::new();
-    let fastest = plan
-        .probes
-        .iter()
-        .map(|probe| plan.real(probe.facts.every))
-        .min()
-        .unwrap_or(Duration::from_secs(1));
-    let control =
-        Control::start(fastest, cancel.clone(), site.echo_threads()).map_err(RunError::Control)?;
-    for setup in &plan.environment.probes {
-        let prepared = site.prepare(&setup.value, &plan.drill, &options.run_id)?;
-        let schedule = Schedule {
-            name: setup.value.name().to_owned(),
-            every: prepared.every,
-            phase: prepared.every.mul_f64(random.f64()),
-            good_within: prepared.good_within,
-            timeout: prepared.timeout,
-        };
-        tasks.spawn(poll(
-            prepared.probe,
-            schedule,
-            clock,
-            control.clone(),
-            sender.clone(),
-            cancel.clone(),
-        ));
-    }
-    for look in direct_looks(plan, site)? {
-        tasks.spawn(look.ask(sender.clone()));
-    }
-    for observer in &plan.environment.observers {
-        tasks.spawn(observe(
-            Arc::clone(site.provider()),
-            Arc::clone(&plan.environment),
-            observer.clone(),
-            plan.real(observer.every),
-            clock,
-            sender.clone(),
-            cancel.clone(),
-        ));
-    }
-    Ok(tasks)
-}
-
-/// What is known of a run when it begins.
-pub fn started(plan: &Plan, options: &Options) -> RunStarted {
-    RunStarted {
-        format_version: FORMAT_VERSION.to_owned(),
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+fn header(plan: &Plan, site: &Site, options: &Options, started_at: jiff::Timestamp) -> Header {
+    Header {
         run_id: options.run_id.clone(),
         drill: plan.drill.name.clone(),
         environment: plan.environment.name.clone(),
-        started_at: options.started_at.clone(),
-        command: options.command.clone(),
-        host: host_name(),
-        seed: options.seed,
+        environment_file: plan.environment.file.clone(),
+        access: site.access().clone(),
+        events: EVENTS.to_owned(),
+        owner: Owner::this(),
+        started_at: started_at.to_string(),
         speed: plan.speed,
-        dry_run: options.terms.dry_run,
-        tiers: plan
-            .environment
-            .tiers
-            .iter()
-            .map(|tier| tier.name.clone())
-            .collect(),
-        probes: plan
-            .probes
-            .iter()
-            .map(|probe| probe.facts.clone())
-            .collect(),
-        observers: plan
-            .environment
-            .observers
-            .iter()
-            .map(|observer| observer.name.clone())
-            .collect(),
-        faults: plan
-            .faults
-            .iter()
-            .map(|fault| fault.facts.clone())
-            .collect(),
-        variables: plan.secrets().kept().clone(),
     }
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .or_else(|_| std::env::var("HOSTNAME"))
-        .unwrap_or_else(|_| "unknown".to_owned())
-}
-
-/// The stream of what probes and observers see.
-pub(super) struct Looking {
-    events: mpsc::UnboundedReceiver<Event>,
-    cancel: CancellationToken,
 }
 
 pub(super) struct Engine<'a> {
     pub(super) plan: &'a Plan,
     pub(super) clock: Clock,
     /// How much longer than need be the steady state is watched.
-    phase: Duration,
+    pub(super) phase: Duration,
     pub(super) recorder: Recorder<'a>,
     /// What name servers answered and observers said while all was well.
-    before: View,
-    pub(super) undo_log: UndoLog,
+    pub(super) before: View,
+    pub(super) journal: journal::Writer,
+    /// Whether what is broken stays broken when this process ends.
+    outlives: bool,
     pub(super) faults: Vec<Box<dyn Fault>>,
     /// What was captured, in the order of capture: the fault's number and what restores it.
     pub(super) undos: Vec<(usize, Undo)>,
@@ -229,6 +138,8 @@ pub(super) struct Engine<'a> {
     pub(super) stop: Stop,
     alarm: Alarm,
     dry_run: bool,
+    /// How the writes are read back, until they were.
+    pub(super) ledger: Option<crate::probe::ledger::Ledger>,
     pub(super) wall_started: jiff::Timestamp,
 }
 
@@ -247,6 +158,41 @@ pub(super) enum Waited {
 }
 
 impl Engine<'_> {
+    /// Ends the timeline of a run that nothing was done in.
+    fn not_begun(&mut self, error: RunError) -> RunError {
+        let outcome = Outcome::CouldNotRun {
+            phase: Phase::SteadyState,
+            reason: with_causes(&error),
+        };
+        let clock_drift_ms = self.clock_drift();
+        self.recorder.record(Event::Ended {
+            outcome,
+            clock_drift_ms,
+        });
+        error
+    }
+
+    /// Has targets guarded that stay broken if this process ends.
+    async fn have_guarded(&mut self, options: &Options) -> Result<Option<Guarding>, RunError> {
+        if !self.outlives || self.dry_run {
+            return Ok(None);
+        }
+        let program = options.guard.as_ref().ok_or(RunError::Unguarded)?;
+        let fence = self.recorder.fence().clone();
+        let close = move |word: &str| fence.close(word);
+        let guarding = Guarding::start(program, self.journal.path(), close).await?;
+        let record = Record::Guarded {
+            process: guarding.process(),
+        };
+        self.journal
+            .append(&record)
+            .map_err(|source| RunError::Write {
+                path: self.journal.path().to_owned(),
+                source,
+            })?;
+        Ok(Some(guarding))
+    }
+
     async fn go(mut self, mut looking: Looking, mut tasks: JoinSet<()>) -> Finished {
         let mut phase = Phase::SteadyState;
         let alarm = self.alarm.clone();
@@ -340,7 +286,7 @@ impl Engine<'_> {
                 .await?
             }
         };
-        Ok(())
+        self.read_ledger(looking).await
     }
 
     fn unless_broken(&self, outcome: Outcome) -> Outcome {
@@ -424,105 +370,6 @@ impl Engine<'_> {
                 Some(event) = looking.events.recv() => recorder.record(event),
             }
         }
-    }
-
-    /// Watches until the service has been good for a whole window. A service that fails begins the window anew, and one that is
-    /// good in none of three is not steady: a drill on a sick system proves nothing.
-    pub(super) async fn watch_steady_state(&mut self, looking: &mut Looking) -> Result<(), Halt> {
-        let mut steady = SteadyState::new(self.plan);
-        for window in 1..=STEADY_WINDOWS {
-            steady.begin_anew();
-            self.watch_window(looking, &mut steady).await?;
-            let (dead, problems) = (steady.dead_tiers(), steady.problems());
-            if !dead.is_empty() {
-                let words = [dead, problems].concat().join("; ");
-                return Err(Halt::Trouble(format!(
-                    "steady state not met: {words}; nothing was injected"
-                )));
-            }
-            let problems = problems.join("; ");
-            if problems.is_empty() {
-                return Ok(());
-            }
-            if window == STEADY_WINDOWS {
-                let words = format!(
-                    "steady state not met in {STEADY_WINDOWS} attempts: {problems}; nothing was injected"
-                );
-                return Err(Halt::Trouble(words));
-            }
-            self.recorder.record(Event::Note {
-                text: format!("not steady yet: {problems}"),
-            });
-        }
-        Ok(())
-    }
-
-    /// Watches for the length of the steady state and a random while longer, and until there is enough to decide by.
-    async fn watch_window(
-        &mut self,
-        looking: &mut Looking,
-        steady: &mut SteadyState<'_>,
-    ) -> Result<(), Halt> {
-        let watch_until = self
-            .clock
-            .instant(self.clock.now() + self.plan.limits.steady_state + self.phase);
-        // Void samples and slow observers may need longer, an ill service does not become well by waiting.
-        let give_up = watch_until + self.plan.real(self.plan.limits.steady_state);
-        loop {
-            let now = Instant::now();
-            if (now >= watch_until && steady.is_decided()) || now >= give_up {
-                return Ok(());
-            }
-            let wake = if now < watch_until {
-                watch_until
-            } else {
-                give_up
-            };
-            tokio::select! {
-                biased;
-                signal = self.stop.wait() => return Err(Halt::Stopped(signal)),
-                () = sleep_until(wake) => {}
-                event = looking.events.recv() => match event {
-                    Some(event) => {
-                        steady.see(&event);
-                        self.recorder.record(event);
-                    }
-                    None => return Err(Halt::Trouble("every probe has ended before the drill".to_owned())),
-                },
-            }
-        }
-    }
-
-    /// Waits until everything is as it was before the drill, for name servers and observers, then for users and the standbys, and
-    /// no longer than the drill allows: a drill that ends while a standby still boots, or while a late failover is on its way, would
-    /// leave the system worse than it found it, and judge it better than it is.
-    async fn wait_for_failback(&mut self, looking: &mut Looking) -> Result<(), Halt> {
-        let reverted = self.clock.now();
-        let user = self.plan.user_probe().to_owned();
-        let home = SteadyState::new(self.plan).served_by().to_owned();
-        let standbys: Vec<_> = self
-            .plan
-            .standbys()
-            .map(|(probe, tier)| (probe.to_owned(), tier.to_owned()))
-            .collect();
-        let (clock, mut home_again) = (self.clock, Return::to(self.before.clone()));
-        let is_back = |recorder: &Recorder<'_>| {
-            let Some(since) = home_again.since(recorder.view(), clock.now()) else {
-                return false;
-            };
-            let since = since.max(reverted);
-            let watch = |probe: &str| recorder.watch(probe);
-            let users =
-                watch(&user).is_some_and(|watch| watch.stable_since(since, Some(&home)).is_some());
-            let standby = |probe: &str, tier: &str| {
-                watch(probe).is_some_and(|watch| watch.stable_since(since, Some(tier)).is_some())
-            };
-            users && standbys.iter().all(|(probe, tier)| standby(probe, tier))
-        };
-        // Those who have not returned in time are the judge's business.
-        self.wait(looking, reverted + self.plan.limits.failback, is_back)
-            .await
-            .map(drop)
     }
 
     /// How far the wall's clock moved against the monotonic one, in milliseconds: a step of NTP, or a suspended machine.

@@ -7,24 +7,29 @@ mod abort;
 mod clock;
 mod dry_run;
 mod engine;
-mod faults;
+mod fence;
 mod home;
+mod injecting;
+mod ledger;
+mod looking;
 mod observers;
 mod preflight;
 mod recorder;
+mod reverting;
 mod steady_state;
 mod step;
 mod stop;
 mod terms;
-mod undo_log;
+mod waiting;
 
 use std::{io, path::PathBuf, time::Duration};
 
 pub use clock::Clock;
-pub use engine::{run, started};
+pub use engine::run;
+pub use looking::started;
+pub(crate) use reverting::{Others, Owed, Reverting, Witness};
 pub use stop::{Stop, Stopper};
 pub use terms::{KILL_SWITCH, Refusal, Terms};
-pub use undo_log::{UndoLog, UndoRecord, UndoStep};
 
 use crate::timeline::Outcome;
 
@@ -45,6 +50,8 @@ pub struct Options {
     pub limits: StepLimits,
     /// What somebody has allowed.
     pub terms: Terms,
+    /// The program that guards targets which outlive this process. Without one, such targets are not touched.
+    pub guard: Option<PathBuf>,
 }
 
 /// How long the steps of a fault may take, in real time: a control plane is as slow in a lab that runs fast.
@@ -62,6 +69,10 @@ pub struct StepLimits {
     pub revert_attempts: u32,
     /// From the first attempt to revert to the second; doubled each time.
     pub revert_backoff: Duration,
+    /// How long a target is watched, after it was restored, whose injection was begun and not answered with yes.
+    pub doubt: Duration,
+    /// How long somebody else may have the journal's lock: long enough to revert what is in it.
+    pub lock: Duration,
 }
 
 impl Default for StepLimits {
@@ -73,6 +84,8 @@ impl Default for StepLimits {
             revert: Duration::from_secs(30),
             revert_attempts: 3,
             revert_backoff: Duration::from_millis(200),
+            doubt: Duration::from_secs(1),
+            lock: Duration::from_mins(2),
         }
     }
 }
@@ -110,6 +123,12 @@ pub enum RunError {
     /// A fault could not be resolved.
     #[error("could not resolve a fault; nothing was injected")]
     Fault(#[from] crate::provider::ProviderError),
+    /// No guard watches over targets that stay broken if this process ends.
+    #[error("could not have the run guarded; nothing was injected")]
+    Guard(#[from] crate::recovery::GuardingError),
+    /// Nobody said which program guards such targets.
+    #[error("the targets outlive this process and nobody guards them; nothing was injected")]
+    Unguarded,
     /// The control probe could not listen.
     #[error("could not start the control probe on loopback; nothing was injected")]
     Control(#[source] io::Error),

@@ -7,7 +7,8 @@ use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     RunError,
-    engine::{Engine, Halt, Looking},
+    engine::{Engine, Halt},
+    looking::Looking,
 };
 use crate::{
     plan::{How, Plan},

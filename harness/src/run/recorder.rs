@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, abort::Aborts, home::View, step};
+use super::{Clock, abort::Aborts, fence::Fence, home::View, step};
 use crate::{
     episode::Watch,
     plan::Plan,
@@ -27,6 +27,7 @@ pub(super) struct Recorder<'a> {
     broken: Option<String>,
     /// What somebody who looks on said when panicking; nobody who looks on is told anything after that.
     panicked: Option<String>,
+    fence: Fence,
 }
 
 impl std::fmt::Debug for Recorder<'_> {
@@ -66,6 +67,7 @@ impl<'a> Recorder<'a> {
             aborts,
             broken: None,
             panicked: None,
+            fence: Fence::default(),
         }
     }
 
@@ -105,7 +107,13 @@ impl<'a> Recorder<'a> {
 
     /// Why what is recorded is worth nothing any more, if that is so.
     pub(super) fn broken(&self) -> Option<&str> {
-        self.broken.as_deref().or(self.panicked.as_deref())
+        let broken = self.broken.as_deref().or(self.panicked.as_deref());
+        broken.or_else(|| self.fence.closed())
+    }
+
+    /// What stands between the run and its targets.
+    pub(super) fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     /// What name servers answer and observers say, as last seen.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{
     probe::BoxFuture,
-    provider::{Found, ProviderError},
+    provider::{Current, ProviderError},
 };
 
 /// From one read of a target to the next while what it shows is not yet as expected.
@@ -26,19 +26,26 @@ pub(super) async fn attempt<T>(
     }
 }
 
-/// Reads a target again and again until what is found is as expected, or the limit has passed.
-pub(super) async fn verify<'a, F>(limit: Duration, read: F) -> Result<(), String>
+/// Reads a target again and again until what it shows is as expected, or the limit has passed. Yields what is wrong with it.
+pub(super) async fn verify<'a, F>(
+    limit: Duration,
+    read: F,
+    as_expected: fn(Current) -> Result<(), String>,
+) -> Result<(), String>
 where
-    F: Fn() -> BoxFuture<'a, Result<Found, ProviderError>>,
+    F: Fn() -> BoxFuture<'a, Result<Current, ProviderError>>,
 {
     let deadline = Instant::now() + limit;
     loop {
         // The binding's own code runs when it makes the future, too.
         let reading = async { read().await };
         let found = match timeout_at(deadline, caught(reading)).await {
-            Ok(Ok(Ok(Found::AsExpected))) => return Ok(()),
-            Ok(Ok(Ok(Found::Otherwise(words))) | Err(words)) => words,
+            Ok(Ok(Ok(current))) => match as_expected(current) {
+                Ok(()) => return Ok(()),
+                Err(words) => words,
+            },
             Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(panic)) => panic,
             Err(_) => format!("no answer within {limit:?}"),
         };
         if Instant::now() + VERIFY_EVERY > deadline {
@@ -71,6 +78,14 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(1);
 
+    fn injected(current: Current) -> Result<(), String> {
+        match current {
+            Current::AsInjected => Ok(()),
+            Current::AsCaptured => Err("untouched".to_owned()),
+            Current::Otherwise(words) => Err(words),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_step_that_never_ends_ends_at_its_limit() {
         let began = Instant::now();
@@ -94,19 +109,22 @@ mod tests {
         let third_time = || -> BoxFuture<'static, _> {
             reads.set(reads.get() + 1);
             let found = if reads.get() < 3 {
-                Found::Otherwise("still 2".into())
+                Current::Otherwise("still 2".into())
             } else {
-                Found::AsExpected
+                Current::AsInjected
             };
             Box::pin(async { Ok(found) })
         };
-        assert_eq!(verify(LIMIT, third_time).await, Ok(()));
+        assert_eq!(verify(LIMIT, third_time, injected).await, Ok(()));
         assert_eq!(reads.get(), 3);
         let began = Instant::now();
         let never = || -> BoxFuture<'static, _> {
-            Box::pin(async { Ok(Found::Otherwise("still 2".into())) })
+            Box::pin(async { Ok(Current::Otherwise("still 2".into())) })
         };
-        assert_eq!(verify(LIMIT, never).await, Err("still 2".to_owned()));
+        assert_eq!(
+            verify(LIMIT, never, injected).await,
+            Err("still 2".to_owned())
+        );
         assert!(began.elapsed() <= LIMIT);
     }
 
@@ -116,8 +134,8 @@ mod tests {
         let second_time = || -> BoxFuture<'static, _> {
             reads.set(reads.get() + 1);
             assert!(reads.get() > 1, "not yet");
-            Box::pin(async { Ok(Found::AsExpected) })
+            Box::pin(async { Ok(Current::AsInjected) })
         };
-        assert_eq!(verify(LIMIT, second_time).await, Ok(()));
+        assert_eq!(verify(LIMIT, second_time, injected).await, Ok(()));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         AbortIf, Expect, Fault, InconclusivePolicy, SteadyState, abort_if::CONDITIONS,
         decode::FAULTS, expectations::EXPECTATIONS,
     },
-    environment::{Limits, Observer, Probe, SPEEDS, Service, Tier},
+    environment::{Ledger, Limits, Observer, Probe, SPEEDS, Service, Tier},
     report::Report,
 };
 use blackstart_lab::{
@@ -88,6 +88,7 @@ pub fn environment() -> Value {
     generator.subschema_for::<Tier>();
     generator.subschema_for::<Probe>();
     generator.subschema_for::<Observer>();
+    generator.subschema_for::<Ledger>();
     generator.subschema_for::<Stack>();
     generator.subschema_for::<Limits>();
     generator.subschema_for::<AbortIf>();
@@ -127,6 +128,10 @@ pub fn environment() -> Value {
                 "type": "array",
                 "items": reference("Observer"),
             },
+            "ledger": described(
+                reference("Ledger"),
+                "Which writes are counted, and how they are read back: what an `rpo` is measured by.",
+            ),
             "targets": {
                 "description": "What faults can be applied to, by name.",
                 "type": "object",

@@ -21,7 +21,10 @@ use crate::{
     catalog,
     causes::with_causes,
     plan::{Plan, PlanError, plan},
-    provider::site::{Site, SiteError},
+    provider::{
+        lab::Attached,
+        site::{Site, SiteError},
+    },
     report::Report,
     run::{Finished, Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for, started},
     timeline::{
@@ -53,10 +56,26 @@ pub struct Assignment {
     pub seed: u64,
     /// The command line, for the record.
     pub command: Vec<String>,
-    /// The threads that a lab runs on.
-    pub labs: Handle,
+    /// Where it runs.
+    pub place: Place,
     /// What somebody has allowed.
     pub terms: Terms,
+}
+
+/// Where a drill runs.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In a lab of its own, which is started on these threads and ends with the drill.
+    Own(Handle),
+    /// In a lab that outlives this process.
+    Attached {
+        /// The lab.
+        lab: Box<Attached>,
+        /// The program that guards it: this one, for those who have `blackstart` as a program.
+        guard: PathBuf,
+        /// Threads beside those of the drills.
+        threads: Handle,
+    },
 }
 
 /// A drill was not run, or what was recorded of it cannot be read.
@@ -129,11 +148,11 @@ pub async fn conduct(
 ) -> Result<Report, SuiteError> {
     let catalog::Entry { drill, environment } = &assignment.entry;
     assignment.terms.permit(environment)?;
-    let plan = plan(
-        Arc::new(drill.clone()),
-        Arc::clone(environment),
-        assignment.speed,
-    )?;
+    let speed = match &assignment.place {
+        Place::Own(_) => assignment.speed,
+        Place::Attached { lab, .. } => Some(lab.description.speed),
+    };
+    let plan = plan(Arc::new(drill.clone()), Arc::clone(environment), speed)?;
     let write = |name: &str, text: &str| {
         let path = assignment.folder.join(name);
         std::fs::write(&path, text).map_err(|source| SuiteError::Write { path, source })
@@ -148,6 +167,10 @@ pub async fn conduct(
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),
         terms: assignment.terms.clone(),
+        guard: match &assignment.place {
+            Place::Own(_) => None,
+            Place::Attached { guard, .. } => Some(guard.clone()),
+        },
     };
     let finished = match open_and_run(&plan, assignment, &options, stop, on_event).await {
         Ok(finished) => finished,
@@ -193,18 +216,28 @@ async fn open_and_run(
     mut stop: Stop,
     on_event: &mut (dyn FnMut(&Entry) + Send),
 ) -> Result<Finished, SuiteError> {
-    let seed = seed_for(assignment.seed, &plan.drill.name);
-    let environment = Arc::clone(&plan.environment);
-    let opening = Site::open(environment, plan.speed, seed, &assignment.labs);
     let waiting = stop.clone();
     let site = tokio::select! {
         biased;
         signal = stop.wait() => return Err(SuiteError::Stopped(signal)),
-        site = opening => site?,
+        site = open(plan, assignment) => site?,
     };
     let result = run(plan, &site, options, waiting, on_event).await;
     site.close().await;
     Ok(result?)
+}
+
+async fn open(plan: &Plan, assignment: &Assignment) -> Result<Site, SiteError> {
+    let environment = Arc::clone(&plan.environment);
+    match &assignment.place {
+        Place::Own(threads) => {
+            let seed = seed_for(assignment.seed, &plan.drill.name);
+            Site::open(environment, plan.speed, seed, threads).await
+        }
+        Place::Attached { lab, threads, .. } => {
+            Site::attach(environment, lab.as_ref().clone(), threads)
+        }
+    }
 }
 
 /// Records a drill that could not be begun, so that its report says so like any other, unless the runner has done it already.

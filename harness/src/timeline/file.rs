@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, ErrorKind, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -18,13 +19,14 @@ use super::{Entry, Event, io::Error};
 const MAJOR: u64 = 1;
 
 /// The types of events that this version knows. Others are those of a later 1.x.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "run",
     "phase",
     "sample",
     "preflight",
     "fault",
     "observed",
+    "ledger",
     "note",
     "interrupted",
     "aborted",
@@ -58,6 +60,35 @@ impl Writer {
             }),
             Err(source) => Err(Error::Open { path, source }),
         }
+    }
+
+    /// Opens a file that is there, to go on with it. A last line that was cut off is taken away. Yields the latest time in it too.
+    ///
+    /// # Errors
+    /// If it cannot be read or written. One that is damaged is gone on with: what is in it stays as it is.
+    pub fn reopen(path: impl Into<PathBuf>) -> Result<(Self, Duration), Error> {
+        let path = path.into();
+        let opened = |source| Error::Open {
+            path: path.clone(),
+            source,
+        };
+        let text = std::fs::read(&path).map_err(opened)?;
+        let last = Reader::new(&path, text.as_slice())
+            .map_while(Result::ok)
+            .map(|entry| entry.at)
+            .max();
+        let file = File::options().append(true).open(&path).map_err(opened)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n');
+        let whole = whole.map_or(0, |end| end + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64).map_err(opened)?;
+        }
+        let writer = Self {
+            path,
+            file,
+            line: Vec::new(),
+        };
+        Ok((writer, last.unwrap_or_default()))
     }
 
     /// Writes one event as one line and hands it to the operating system, so that it outlives the process.
@@ -296,6 +327,17 @@ mod tests {
     }
 
     #[test]
+    fn a_timeline_that_was_cut_off_is_gone_on_with_after_its_last_whole_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        std::fs::write(&path, format!("{NOTE}{NOTE}{{\"v\":1,\"t\":99")).unwrap();
+        let (mut writer, last) = Writer::reopen(&path).unwrap();
+        assert_eq!(last, Duration::from_millis(1500));
+        writer.append(&note("a")).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), NOTE.repeat(3));
+    }
+
+    #[test]
     fn every_line_is_on_disk_as_soon_as_it_is_appended() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.ndjson");
@@ -422,6 +464,11 @@ mod tests {
                 reason: String::new(),
             },
             Event::Phase { phase: Phase::Hold },
+            Event::Ledger {
+                before: Duration::ZERO,
+                found: Some(Vec::new()),
+                detail: None,
+            },
             observed,
             Event::Interrupted {
                 signal: String::new(),

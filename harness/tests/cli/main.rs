@@ -26,7 +26,7 @@ fn quick() -> &'static (Workplace, Output) {
     static QUICK: OnceLock<(Workplace, Output)> = OnceLock::new();
     QUICK.get_or_init(|| {
         let workplace = Workplace::new();
-        let output = workplace.run("quick", &["--seed", "7"]).output().unwrap();
+        let output = workplace.measured(&mut workplace.run("quick", &["--seed", "7"]));
         (workplace, output)
     })
 }

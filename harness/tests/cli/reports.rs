@@ -18,7 +18,7 @@ fn report(run: &Path, more: &[&str]) -> Output {
 #[test]
 fn a_report_is_rebuilt_from_the_files_of_a_run_to_the_byte() {
     let workplace = Workplace::new();
-    let first = workplace.run("quick", &[]).output().unwrap();
+    let first = workplace.measured(&mut workplace.run("quick", &[]));
     let run = workplace.only_run();
     let folder = format!("reports/{}", run.file_name().unwrap().to_str().unwrap());
     // What is rebuilt names the copy of the drill, which is what it was rebuilt from.

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::ffi::OsStrExt};
 
-use blackstart::timeline::Event;
+use blackstart::{journal, timeline::Event};
 
 use crate::{
     code,
@@ -66,13 +66,13 @@ fn a_run_leaves_its_files_and_latest_points_at_them() {
     ));
     let latest = fs::canonicalize(workplace.path().join("reports/latest")).unwrap();
     assert_eq!(latest, fs::canonicalize(&run).unwrap());
-    let undone = fs::read_to_string(run.join("undo.ndjson")).unwrap();
-    assert_eq!(undone.lines().count(), 2, "{undone}");
+    let journal = journal::read(&run.join(journal::FILE_NAME)).unwrap();
+    assert_eq!(journal.captured().len(), 1, "{journal:?}");
     assert!(
-        undone.lines().next().unwrap().contains("captured")
-            && undone.lines().last().unwrap().contains("restored"),
-        "{undone}"
+        journal.leftovers().is_empty() && !journal.torn,
+        "{journal:?}"
     );
+    assert_eq!(journal.damaged, []);
 }
 
 #[test]
@@ -86,7 +86,8 @@ fn a_drill_on_a_sick_system_breaks_nothing() {
         stdout(&output)
     );
     let run = workplace.only_run();
-    assert_eq!(fs::read_to_string(run.join("undo.ndjson")).unwrap(), "");
+    let journal = journal::read(&run.join(journal::FILE_NAME)).unwrap();
+    assert!(journal.header().is_some() && journal.captured().is_empty());
     assert!(
         !entries(&run)
             .iter()
@@ -120,7 +121,7 @@ fn arguments_need_not_be_text() {
     let workplace = Workplace::new();
     let reports = std::ffi::OsStr::from_bytes(b"rep\xffrts");
     let mut command = workplace.run("quick", &["--quiet", "--reports"]);
-    let output = command.arg(reports).output().unwrap();
+    let output = workplace.measured(command.arg(reports));
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     assert!(
         workplace

@@ -101,7 +101,8 @@ fn what_variables_hold_is_nowhere_in_what_a_run_shows_and_leaves() {
         let expectation = stdout(&output).contains(r#"body contains "${ANSWER}""#);
         assert_eq!(expectation, command != "check", "{}", stdout(&output));
     }
-    let output = with_secrets(workplace.run("quick", &["--speed", "60"]));
+    let mut command = workplace.run("quick", &["--speed", "60"]);
+    let output = workplace.measured(command.envs(SECRETS));
     let (shown, told) = (stdout(&output), stderr(&output));
     // The header is not what was expected, which is told too.
     assert_eq!(code(&output), 1, "{shown}{told}");
@@ -146,7 +147,7 @@ fn a_report_is_rebuilt_with_the_values_that_were_in_force() {
         ],
     );
     let mut first = workplace.run("quick", &["--quiet"]);
-    let output = first.env("LIM", "45s").output().unwrap();
+    let output = workplace.measured(first.env("LIM", "45s"));
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     let run = workplace.only_run();
     let report = || fs::read_to_string(run.join("report.json")).unwrap();

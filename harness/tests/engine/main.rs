@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use blackstart::{
     exit_code::ExitCode,
-    run::{RunError, UndoStep},
+    run::RunError,
     timeline::{Entry, Event, FaultStep, Outcome, Phase},
 };
 use futures_util::{StreamExt, stream};
@@ -37,51 +37,38 @@ fn assert_nothing_is_forgotten(played: &Played, case: &str) {
         played.unprepared
     );
 
-    let captured: Vec<_> = played
-        .undo_log
-        .iter()
-        .filter(|record| matches!(record.step, UndoStep::Captured(_)))
-        .collect();
-    let expected: Vec<_> = captured
-        .iter()
-        .rev()
-        .map(|record| KINDS[record.id])
-        .collect();
+    assert!(
+        played.journal.damaged.is_empty() && !played.journal.torn,
+        "{case}"
+    );
+    let captured = played.journalled(FaultStep::Captured);
+    let expected: Vec<_> = captured.iter().rev().copied().collect();
     assert_eq!(
-        played.kinds_of(Call::Revert),
+        played.journalled(FaultStep::RevertIssued),
         expected,
         "{case}: not everything captured was reverted, the last first"
     );
     let captured_at_all = played
         .kinds_of(Call::Inject)
         .into_iter()
-        .all(|kind| expected.contains(&kind));
+        .all(|kind| captured.contains(&kind));
     assert!(captured_at_all, "{case}: injected and not captured");
 
-    let named = |id: usize, of: fn(&UndoStep) -> bool| {
-        played
-            .undo_log
-            .iter()
-            .any(|record| record.id == id && of(&record.step))
-    };
     let mut left = 0;
-    for record in &captured {
-        let restored = named(record.id, |step| matches!(step, UndoStep::Restored));
-        let failed = named(record.id, |step| {
-            matches!(step, UndoStep::RevertFailed { .. })
-        });
+    for kind in &captured {
+        let restored = played.journalled(FaultStep::Restored).contains(kind);
+        let failed = played.journalled(FaultStep::RevertFailed).contains(kind);
         assert!(
             restored != failed,
-            "{case}: the undo log does not tell how `{}` ended",
-            KINDS[record.id]
+            "{case}: the journal does not tell how `{kind}` ended"
         );
         left += usize::from(failed);
         assert!(
-            failed || !played.broken.contains(KINDS[record.id]),
-            "{case}: `{}` is broken",
-            KINDS[record.id]
+            failed || !played.broken.contains(kind),
+            "{case}: `{kind}` is broken"
         );
     }
+    assert_eq!(played.journal.leftovers().len(), left, "{case}");
     assert_eq!(
         played.finished.left_broken.len(),
         left,
@@ -168,10 +155,13 @@ async fn faults_that_all_succeed_are_made_in_order_and_undone_in_the_reverse_ord
         (Call::Capture, third),
         (Call::Inject, third),
         (Call::IsInPlace, third),
+        (Call::Look, third),
         (Call::Revert, third),
         (Call::IsRestored, third),
+        (Call::Look, second),
         (Call::Revert, second),
         (Call::IsRestored, second),
+        (Call::Look, first),
         (Call::Revert, first),
         (Call::IsRestored, first),
     ];
@@ -183,6 +173,7 @@ async fn faults_that_all_succeed_are_made_in_order_and_undone_in_the_reverse_ord
         FaultStep::Verified,
     ] {
         assert_eq!(reached(&played, step), KINDS, "{step:?}");
+        assert_eq!(played.journalled(step), KINDS, "{step:?}");
     }
 }
 
@@ -194,6 +185,7 @@ async fn whichever_step_fails_and_however_everything_captured_is_restored_or_nam
             Call::Capture,
             Call::Inject,
             Call::IsInPlace,
+            Call::Look,
             Call::Revert,
             Call::IsRestored,
         ] {
@@ -220,19 +212,23 @@ async fn whichever_step_fails_and_however_everything_captured_is_restored_or_nam
                 let later = kind != KINDS[2] && played.kinds_of(Call::Capture).contains(&KINDS[2]);
                 assert!(!later, "{case}: went on");
             }
-            Call::Revert | Call::IsRestored => {
+            Call::Look | Call::Revert | Call::IsRestored => {
                 assert_eq!(played.exit_code(), ExitCode::NotRestored, "{case}");
                 assert_eq!(reached(&played, FaultStep::RevertFailed), [kind], "{case}");
                 let [left] = &played.finished.left_broken[..] else {
                     panic!("{case}")
                 };
                 assert!(left.contains(&format!("put {kind} back")), "{case}: {left}");
-                assert_eq!(played.broken.contains(kind), call == Call::Revert, "{case}");
+                assert_eq!(
+                    played.broken.contains(kind),
+                    call != Call::IsRestored,
+                    "{case}"
+                );
             }
         }
     });
     let done: Vec<()> = runs.buffer_unordered(AT_ONCE).collect().await;
-    assert_eq!(done.len(), 60);
+    assert_eq!(done.len(), 72);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,7 +298,24 @@ async fn a_fault_that_is_acknowledged_and_never_in_place_is_no_drill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revert_that_says_yes_and_does_nothing_is_found_out() {
+async fn what_somebody_else_changed_meanwhile_is_named_and_left_alone() {
+    let played = Script::new()
+        .with("stop", Call::Look, Act::ChangedByOthers)
+        .play()
+        .await;
+    assert_nothing_is_forgotten(&played, "changed by others");
+    assert_eq!(played.exit_code(), ExitCode::NotRestored);
+    assert!(!played.kinds_of(Call::Revert).contains(&"stop"));
+    let [left] = &played.finished.left_broken[..] else {
+        panic!("{:?}", played.finished.left_broken)
+    };
+    for words in ["`first`", "is as others want it", "revert --force"] {
+        assert!(left.contains(words), "{left}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revert_that_says_yes_and_does_nothing_is_tried_again_and_found_out() {
     let played = Script::new()
         .with("stop", Call::Revert, Act::Pretend)
         .play()
@@ -311,7 +324,7 @@ async fn a_revert_that_says_yes_and_does_nothing_is_found_out() {
     assert_eq!(played.exit_code(), ExitCode::NotRestored);
     assert_eq!(
         reached(&played, FaultStep::Reverted),
-        ["pause", "invert-health-check", "stop"]
+        ["pause", "invert-health-check", "stop", "stop", "stop"]
     );
     assert_eq!(reached(&played, FaultStep::RevertFailed), ["stop"]);
 }
@@ -512,7 +525,7 @@ fn without_an_undo_record_on_disk_nothing_is_injected() {
         panic!("{finished:?}")
     };
     assert!(
-        reason.contains("the undo log could not be written"),
+        reason.contains("the undo journal could not be written"),
         "{reason}"
     );
     assert_eq!(calls, [("stop", Call::Capture)]);

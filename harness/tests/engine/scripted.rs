@@ -13,14 +13,15 @@ use blackstart::{
     drill,
     environment::{Environment, Thing, Touched},
     exit_code::ExitCode,
+    journal::{self, Journal, Record},
     plan::plan,
     probe::BoxFuture,
-    provider::{Fault, Found, Health, Provider, ProviderError, Undo, site::Site},
+    provider::{Current, Fault, Health, Provider, ProviderError, Undo, site::Site},
     report::Report,
-    run::{self, Finished, Options, RunError, StepLimits, Stop, Stopper, Terms, UndoRecord},
+    run::{self, Finished, Options, RunError, StepLimits, Stop, Stopper, Terms},
     source::Coloring,
     suite,
-    timeline::{Entry, file::Reader},
+    timeline::{Entry, FaultStep, file::Reader},
 };
 use blackstart_lab::control::{Resource, ResourceKind};
 use tempfile::TempDir;
@@ -54,14 +55,18 @@ const LIMITS: StepLimits = StepLimits {
     revert: Duration::from_millis(200),
     revert_attempts: 3,
     revert_backoff: Duration::from_millis(10),
+    doubt: Duration::from_millis(20),
+    lock: Duration::from_millis(200),
 };
 
-/// A call that the runner makes.
+/// A call that the runner makes. The three kinds of reading a target are told apart by what went before: after an injection it
+/// is `IsInPlace`, before a revert `Look`, after it `IsRestored`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Call {
     Capture,
     Inject,
     IsInPlace,
+    Look,
     Revert,
     IsRestored,
 }
@@ -83,6 +88,8 @@ pub(crate) enum Act {
     Slow,
     /// It says yes and does nothing.
     Pretend,
+    /// Somebody else changes the target before it is read.
+    ChangedByOthers,
     /// Somebody wants the run to stop meanwhile.
     StopMeanwhile,
 }
@@ -103,6 +110,8 @@ pub(crate) struct Script {
 struct Done {
     calls: Vec<(&'static str, Call)>,
     broken: BTreeSet<&'static str>,
+    /// Changed by somebody else.
+    theirs: BTreeSet<&'static str>,
     readings: u32,
     /// Injections whose undo was not on disk.
     unprepared: Vec<&'static str>,
@@ -114,7 +123,7 @@ pub(crate) struct Played {
     pub(crate) finished: Finished,
     pub(crate) report: Report,
     pub(crate) entries: Vec<Entry>,
-    pub(crate) undo_log: Vec<UndoRecord>,
+    pub(crate) journal: Journal,
     pub(crate) calls: Vec<(&'static str, Call)>,
     pub(crate) broken: BTreeSet<&'static str>,
     pub(crate) unprepared: Vec<&'static str>,
@@ -163,16 +172,13 @@ impl Script {
         let (finished, entry) = script.run(on_event).await;
         let finished = finished.unwrap();
         let report = suite::judge(script.folder(), &entry.drill, &entry.environment).unwrap();
-        let log = fs::read_to_string(script.folder().join("undo.ndjson")).unwrap();
+        let journal = script.journal();
         let done = std::mem::take(&mut *script.done.lock().unwrap());
         Played {
             finished,
             report,
             entries: script.entries(),
-            undo_log: log
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect(),
+            journal,
             calls: done.calls,
             broken: done.broken,
             unprepared: done.unprepared,
@@ -223,6 +229,7 @@ impl Script {
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             limits: LIMITS,
             terms: Terms::default(),
+            guard: None,
         };
         let finished = run::run(&plan, &site, &options, self.stop.clone(), on_event).await;
         site.close().await;
@@ -235,10 +242,23 @@ impl Script {
         reader.map(Result::unwrap).collect()
     }
 
+    /// The journal as it is on disk.
+    pub(crate) fn journal(&self) -> Journal {
+        journal::read(&self.folder().join(journal::FILE_NAME)).unwrap()
+    }
+
     fn is_captured_on_disk(&self, kind: &str) -> bool {
-        let log = fs::read_to_string(self.folder().join("undo.ndjson")).unwrap();
-        log.lines()
-            .any(|line| line.contains("captured") && line.contains(&format!("put {kind} back")))
+        let words = format!("put {kind} back");
+        let is_captured = |record: &Record| matches!(record, Record::Captured { undo, .. } if undo.words == words);
+        self.journal().records.iter().any(is_captured)
+    }
+
+    /// Whether a fault's revert has been begun, as the journal tells.
+    fn is_reverting(&self, kind: &str) -> bool {
+        let is_of = |id: usize| KINDS[id] == kind;
+        self.journal().records.iter().any(|record| {
+            matches!(record, Record::Step { id, step: FaultStep::RevertIssued, .. } if is_of(*id))
+        })
     }
 }
 
@@ -298,6 +318,10 @@ impl Provider for Scripted {
             kind,
             target: fault.target().to_owned(),
         }))
+    }
+
+    fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
+        unreachable!("nobody goes on with this run: {undo:?}")
     }
 
     fn health<'a>(
@@ -360,20 +384,43 @@ impl ScriptedFault {
                     self.script.stopper.stop("SIGINT");
                     Ok(true)
                 }
+                Some(Act::ChangedByOthers) => {
+                    self.script.done.lock().unwrap().theirs.insert(self.kind);
+                    Ok(true)
+                }
                 Some(Act::FailOnce | Act::PanicAtOnce) | None => Ok(true),
             }
         })
     }
 
-    fn is_broken(&self) -> bool {
-        self.script.done.lock().unwrap().broken.contains(self.kind)
+    fn shows(&self) -> Current {
+        let done = self.script.done.lock().unwrap();
+        if done.theirs.contains(self.kind) {
+            Current::Otherwise(format!("{} is as others want it", self.target))
+        } else if done.broken.contains(self.kind) {
+            Current::AsInjected
+        } else {
+            Current::AsCaptured
+        }
     }
 
-    fn found(&self, broken: bool) -> Found {
-        if self.is_broken() == broken {
-            Found::AsExpected
+    /// What a reading of the target is for, by what went before it.
+    fn reading(&self) -> Call {
+        let reverted = {
+            let done = self.script.done.lock().unwrap();
+            done.calls.contains(&(self.kind, Call::Revert))
+        };
+        let acts = &self.script.acts;
+        let tried_in_vain = matches!(
+            acts.get(&(self.kind, Call::Revert)),
+            Some(Act::Fail | Act::FailOnce | Act::Hang | Act::Panic | Act::PanicAtOnce)
+        );
+        if !self.script.is_reverting(self.kind) {
+            Call::IsInPlace
+        } else if reverted && !tried_in_vain {
+            Call::IsRestored
         } else {
-            Found::Otherwise(format!("{} is not so", self.target))
+            Call::Look
         }
     }
 }
@@ -397,8 +444,10 @@ impl Fault for ScriptedFault {
             Ok(Undo {
                 target: self.target.clone(),
                 binding: "scripted".to_owned(),
+                resource: self.kind.to_owned(),
                 words: format!("put {} back", self.kind),
                 state: serde_json::Value::String("x".repeat(undo_size())),
+                injected: serde_json::Value::Null,
             })
         })
     }
@@ -415,9 +464,9 @@ impl Fault for ScriptedFault {
         Box::pin(async move { following.await.map(drop) })
     }
 
-    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>> {
-        let following = self.follow(Call::IsInPlace);
-        Box::pin(async move { following.await.map(|_| self.found(true)) })
+    fn current<'a>(&'a self, _: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
+        let following = self.follow(self.reading());
+        Box::pin(async move { following.await.map(|_| self.shows()) })
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
@@ -425,15 +474,12 @@ impl Fault for ScriptedFault {
         let following = self.follow(Call::Revert);
         Box::pin(async move {
             if following.await? {
-                self.script.done.lock().unwrap().broken.remove(self.kind);
+                let mut done = self.script.done.lock().unwrap();
+                done.broken.remove(self.kind);
+                done.theirs.remove(self.kind);
             }
             Ok(())
         })
-    }
-
-    fn is_restored<'a>(&'a self, _: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>> {
-        let following = self.follow(Call::IsRestored);
-        Box::pin(async move { following.await.map(|_| self.found(false)) })
     }
 }
 
@@ -451,6 +497,23 @@ fn undo_size() -> usize {
 impl Played {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(&self.report.judgement)
+    }
+
+    /// The faults that the journal has a step of, in the order of the records.
+    pub(crate) fn journalled(&self, wanted: FaultStep) -> Vec<&'static str> {
+        let kind = |record: &Record| {
+            let (id, step) = match record {
+                Record::Captured { id, .. } => (*id, FaultStep::Captured),
+                Record::Step { id, step, .. } => (*id, *step),
+                Record::Opened(_)
+                | Record::TakenOver { .. }
+                | Record::Guarded { .. }
+                | Record::Gone { .. }
+                | Record::Settled { .. } => return None,
+            };
+            (step == wanted).then(|| KINDS[id])
+        };
+        self.journal.records.iter().filter_map(kind).collect()
     }
 
     /// The faults that a call was made for, each once, in the order of the first such call.

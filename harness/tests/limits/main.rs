@@ -176,7 +176,7 @@ async fn a_dry_run_does_all_but_touch() {
     );
     assert_eq!(tried.exit_code(), ExitCode::Passed);
     tried.assert_nothing_is_left();
-    assert_eq!(tried.undo_log, "");
+    assert_eq!(tried.journal.captured(), []);
     assert_eq!(tried.steps(FaultStep::Rehearsed), 1);
     for step in [FaultStep::Captured, FaultStep::Issued] {
         assert_eq!(tried.steps(step), 0, "{step:?}");

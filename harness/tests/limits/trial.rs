@@ -7,9 +7,10 @@ use blackstart::{
     drill,
     environment::{Environment, Thing, Touched},
     exit_code::ExitCode,
+    journal::{self, Journal},
     plan::plan,
     probe::BoxFuture,
-    provider::{Fault, Found, Health, Provider, ProviderError, Undo, site::Site},
+    provider::{Current, Fault, Health, Provider, ProviderError, Undo, site::Site},
     report::{Report, Style, junit, terminal},
     run::{self, Options, StepLimits, Stopper, Terms},
     source::Coloring,
@@ -52,7 +53,7 @@ pub(crate) struct Trial {
 pub(crate) struct Tried {
     pub(crate) report: Report,
     pub(crate) entries: Vec<Entry>,
-    pub(crate) undo_log: String,
+    pub(crate) journal: Journal,
     before: Vec<Settings>,
     after: Vec<Settings>,
 }
@@ -202,6 +203,7 @@ impl Trial {
                 ..StepLimits::default()
             },
             terms: self.terms.clone(),
+            guard: None,
         };
         let (_stopper, stop) = Stopper::new();
         run::run(&plan, &site, &options, stop, on_event)
@@ -213,7 +215,7 @@ impl Trial {
         Tried {
             report: suite::judge(&folder, &entry.drill, &entry.environment).unwrap(),
             entries: reader.map(Result::unwrap).collect(),
-            undo_log: fs::read_to_string(folder.join("undo.ndjson")).unwrap_or_default(),
+            journal: journal::read(&folder.join(journal::FILE_NAME)).unwrap(),
             before,
             after,
         }
@@ -286,6 +288,10 @@ impl Provider for Wrapped {
         }))
     }
 
+    fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
+        self.lab.recall(undo)
+    }
+
     fn health<'a>(
         &'a self,
         environment: &'a Environment,
@@ -334,15 +340,11 @@ impl Fault for WrappedFault {
         })
     }
 
-    fn is_in_place(&self) -> BoxFuture<'_, Result<Found, ProviderError>> {
-        self.fault.is_in_place()
+    fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
+        self.fault.current(undo)
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
         self.fault.revert(undo)
-    }
-
-    fn is_restored<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Found, ProviderError>> {
-        self.fault.is_restored(undo)
     }
 }

@@ -1,0 +1,120 @@
+//! A lab that was up before the run and will be after it: found, locked, and free of what others left broken.
+
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::Handle;
+
+use super::variable;
+use crate::{
+    causes::with_causes,
+    journal::{self, Access, Owner},
+    provider::lab::{AttachError, Attached},
+    recovery::{
+        self,
+        lock::{self, Claim, Lock, LockError},
+    },
+    suite::Place,
+};
+
+/// The variable that names the file which `lab up --token-file` wrote.
+const LAB_VARIABLE: &str = "BLACKSTART_LAB";
+
+/// A lab that this run has for itself.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    lab: Attached,
+    guard: PathBuf,
+    lock: Lock,
+}
+
+/// A lab could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClaimError {
+    #[error("{}", with_causes(.0))]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("a run has left something broken there; finish that with `blackstart revert {}`", .0.display())]
+    Leftovers(PathBuf),
+    #[error("could not look for what runs left broken in `{path}`: {source}")]
+    Reports {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("could not find the program that guards the run, which is this one: {0}")]
+    Program(std::io::Error),
+}
+
+/// The file of the lab that is to be used, if one is.
+pub(super) fn token_file(argument: Option<&Path>) -> Option<PathBuf> {
+    argument
+        .map(Path::to_owned)
+        .or_else(|| variable(LAB_VARIABLE).map(PathBuf::from))
+        .filter(|path| !path.as_os_str().is_empty())
+}
+
+impl Claimed {
+    /// Finds a lab and takes it for a run.
+    pub(super) async fn take(
+        token_file: &Path,
+        environment: &str,
+        run: &Path,
+        reports: &Path,
+    ) -> Result<Self, ClaimError> {
+        let lab = Attached::find(token_file).await?;
+        let unreadable = |source| ClaimError::Reports {
+            path: reports.to_owned(),
+            source,
+        };
+        let claim = Claim {
+            owner: Owner::this(),
+            since: format!("{:.0}", jiff::Timestamp::now()),
+            environment: environment.to_owned(),
+            run: std::path::absolute(run).map_err(unreadable)?,
+        };
+        let lock = Lock::take(&lock::folder(variable, reports), &lab.access, &claim)?;
+        for path in recovery::journals_in(reports).map_err(unreadable)? {
+            if is_left_in(&path, &lab.access) {
+                let folder = path.parent().unwrap_or(&path).to_owned();
+                return Err(ClaimError::Leftovers(folder));
+            }
+        }
+        Ok(Self {
+            lab,
+            guard: std::env::current_exe().map_err(ClaimError::Program)?,
+            lock,
+        })
+    }
+
+    /// Where drills run then.
+    pub(super) fn place(&self, threads: &Handle) -> Place {
+        Place::Attached {
+            lab: Box::new(self.lab.clone()),
+            guard: self.guard.clone(),
+            threads: threads.clone(),
+        }
+    }
+
+    /// Lets others have it.
+    pub(super) fn release(self) {
+        self.lock.release();
+    }
+}
+
+/// Whether a journal has something left in this system.
+fn is_left_in(journal: &Path, access: &Access) -> bool {
+    journal::read(journal).is_ok_and(|journal| {
+        let is_there = journal
+            .header()
+            .is_some_and(|header| is_same(&header.access, access));
+        is_there && !journal.is_clean()
+    })
+}
+
+fn is_same(one: &Access, other: &Access) -> bool {
+    match (one, other) {
+        (Access::Lab { id: one, .. }, Access::Lab { id: other, .. }) => one == other,
+        (Access::InProcess, Access::InProcess | Access::Lab { .. })
+        | (Access::Lab { .. }, Access::InProcess) => false,
+    }
+}

@@ -1,0 +1,241 @@
+//! Labs in processes of their own: found by what `lab up --token-file` wrote, and found again by what a journal says.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use blackstart_lab::control::Description;
+use serde::{Deserialize, Serialize};
+
+use super::LabProvider;
+use crate::{
+    journal::{Access, Header, host_name},
+    provider::ProviderError,
+};
+
+/// What is needed to reach a lab, as a file that nobody but its owner can read.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TokenFile {
+    /// Where the admin API listens.
+    pub address: SocketAddr,
+    /// The bearer token that it asks for.
+    pub token: String,
+}
+
+impl std::fmt::Debug for TokenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenFile")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A lab in a process of its own.
+#[derive(Debug, Clone)]
+pub struct Attached {
+    /// What changes it.
+    pub provider: LabProvider,
+    /// What it told of itself.
+    pub description: Description,
+    /// How it is found again.
+    pub access: Access,
+}
+
+/// A lab could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The file with its token cannot be used.
+    #[error("could not read `{path}`, which `blackstart lab up --token-file` writes")]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The HTTP client could not be set up.
+    #[error("the client of the lab's admin API could not be set up")]
+    Client(#[source] reqwest::Error),
+    /// It does not answer as a lab does.
+    #[error("could not use the lab at {address}")]
+    Lab {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: ProviderError,
+    },
+    /// Another lab's token is in the file.
+    #[error("the token for the lab at {address} is gone: `{path}` is now that of the lab at {now}")]
+    OtherToken {
+        /// Where the lab listened.
+        address: SocketAddr,
+        /// The file.
+        path: PathBuf,
+        /// Where the lab listens that the file is of now.
+        now: SocketAddr,
+    },
+}
+
+impl TokenFile {
+    /// Writes the file so that it is there whole or not at all, readable for its owner only.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}", std::process::id()));
+        let beside = PathBuf::from(beside);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside)?;
+        let written = serde_json::to_vec(self)
+            .map_err(io::Error::from)
+            .and_then(|bytes| file.write_all(&bytes))
+            .and_then(|()| std::fs::rename(&beside, path));
+        if written.is_err() {
+            drop(std::fs::remove_file(&beside));
+        }
+        written
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not such a file.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+}
+
+impl Attached {
+    /// Finds the lab whose token is in a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or no lab answers that knows the token.
+    pub async fn find(token_file: &Path) -> Result<Self, AttachError> {
+        let unreadable = |source| AttachError::TokenFile {
+            path: token_file.to_owned(),
+            source,
+        };
+        // A journal may be read from anywhere.
+        let token_file = std::path::absolute(token_file).map_err(unreadable)?;
+        let TokenFile { address, token } = TokenFile::read(&token_file).map_err(unreadable)?;
+        let provider = LabProvider::new(address, &token).map_err(AttachError::Client)?;
+        let description = provider
+            .describe()
+            .await
+            .map_err(|source| AttachError::Lab { address, source })?;
+        let access = Access::Lab {
+            address,
+            id: description.id.clone(),
+            token_file,
+        };
+        Ok(Self {
+            provider,
+            description,
+            access,
+        })
+    }
+}
+
+/// What is left of the system that a journal is about.
+#[derive(Debug)]
+pub enum Reached {
+    /// It can be worked on.
+    Lab(Box<LabProvider>),
+    /// It is gone, and with it whatever was broken in it: why that is known.
+    Gone(String),
+}
+
+/// Reaches the system that a journal is about.
+///
+/// # Errors
+/// If it cannot be reached, and is not known to be gone either.
+pub async fn reach(header: &Header) -> Result<Reached, AttachError> {
+    let Access::Lab {
+        address,
+        id,
+        token_file,
+    } = &header.access
+    else {
+        let words = "the lab was in the harness's own process and ended with it".to_owned();
+        return Ok(Reached::Gone(words));
+    };
+    let address = *address;
+    // A lab listens as long as it lives, and on this machine nothing stands between.
+    let is_here = header.owner.host == host_name() && address.ip().is_loopback();
+    if is_here
+        && let Err(error) = tokio::net::TcpStream::connect(address).await
+        && error.kind() == io::ErrorKind::ConnectionRefused
+    {
+        let words = format!("the lab at {address} has ended: nobody listens there any more");
+        return Ok(Reached::Gone(words));
+    }
+    let found = TokenFile::read(token_file).map_err(|source| AttachError::TokenFile {
+        path: token_file.clone(),
+        source,
+    })?;
+    if found.address != address {
+        return Err(AttachError::OtherToken {
+            address,
+            path: token_file.clone(),
+            now: found.address,
+        });
+    }
+    let provider = LabProvider::new(address, &found.token).map_err(AttachError::Client)?;
+    let description = provider
+        .describe()
+        .await
+        .map_err(|source| AttachError::Lab { address, source })?;
+    Ok(if description.id == *id {
+        Reached::Lab(Box::new(provider))
+    } else {
+        let words = format!("the lab at {address} has ended: another one is there now");
+        Reached::Gone(words)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_token_is_readable_for_its_owner_only_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lab.json");
+        let file = TokenFile {
+            address: "127.0.0.1:4000".parse().unwrap(),
+            token: "secret".into(),
+        };
+        file.write(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let read = TokenFile::read(&path).unwrap();
+        assert_eq!(
+            (read.address, read.token.as_str()),
+            (file.address, "secret")
+        );
+        assert!(!format!("{read:?}").contains("secret"));
+        file.write(&path).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_none_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lab.json");
+        std::fs::write(&path, "{}").unwrap();
+        let error = Attached::find(&path).await.unwrap_err();
+        assert!(error.to_string().contains("lab.json"), "{error}");
+    }
+}

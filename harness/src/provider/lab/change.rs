@@ -1,0 +1,175 @@
+//! What a fault changes in a lab, and how that is put into words.
+
+use blackstart_lab::control::{
+    Answers, Certificate, Ingress, Power, Pulse, Resource, Settings, Writer,
+};
+
+use super::{super::ProviderError, words};
+use crate::{
+    drill,
+    environment::{Environment, Target},
+};
+
+/// A fault as the lab carries it out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// What is changed.
+    pub resource: Resource,
+    /// The new settings; the fields that are not set stay.
+    pub settings: Settings,
+}
+
+/// Works out what a fault changes. Touches nothing, so that a plan can be shown without a lab.
+///
+/// # Errors
+/// If the environment lacks the target, or its kind of resource cannot do this.
+pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
+    use drill::Fault as F;
+    let target = target(environment, fault.target())?;
+    let Target::Lab(resource) = target;
+    if !target.faults().contains(&fault.kind()) {
+        return Err(ProviderError::Unsupported {
+            fault: fault.kind().to_owned(),
+            resource: resource.to_string(),
+            can: target.faults().join(", "),
+        });
+    }
+    let none = Settings::default();
+    let settings = match fault {
+        F::Scale { replicas, .. } => Settings {
+            replicas: Some(*replicas),
+            ..none
+        },
+        F::Stop { .. } => Settings {
+            power: Some(Power::Stopped),
+            ..none
+        },
+        F::Kill { .. } => Settings {
+            power: Some(Power::Killed),
+            ..none
+        },
+        F::Pause { .. } => Settings {
+            power: Some(Power::Paused),
+            ..none
+        },
+        F::BlockIngress { .. } => Settings {
+            ingress: Some(Ingress::Blocked),
+            ..none
+        },
+        F::BreakHealthPath { path, .. } => Settings {
+            health_check_path: Some(path.clone()),
+            ..none
+        },
+        F::InvertHealthCheck { .. } => Settings {
+            inverted: Some(true),
+            ..none
+        },
+        F::DisableHealthCheck { .. } => Settings {
+            disabled: Some(true),
+            ..none
+        },
+        F::Respond {
+            status,
+            body,
+            delay,
+            pulse,
+            ..
+        } => Settings {
+            answers: Some(Answers::Fixed {
+                status: *status,
+                body: body.clone(),
+                delay: *delay,
+                pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
+            }),
+            ..none
+        },
+        F::ExpireCertificate { .. } => Settings {
+            certificate: Some(Certificate::Expired),
+            ..none
+        },
+        F::LoseZone { zone, .. } => Settings {
+            lost_zones: Some(vec![zone.clone()]),
+            ..none
+        },
+        F::FailoverDatabase { .. } => Settings {
+            writer: Some(Writer::Second),
+            ..none
+        },
+        F::ShiftWeights { weights, .. } => Settings {
+            weights: Some(weights.clone()),
+            ..none
+        },
+    };
+    Ok(Change {
+        resource: resource.clone(),
+        settings,
+    })
+}
+
+pub(super) fn target<'a>(
+    environment: &'a Environment,
+    name: &str,
+) -> Result<&'a Target, ProviderError> {
+    environment
+        .targets
+        .get(name)
+        .ok_or_else(|| ProviderError::UnknownTarget {
+            target: name.to_owned(),
+        })
+}
+
+impl Change {
+    /// What is done, in words.
+    pub fn describe(&self) -> String {
+        format!("{} on lab {}", words::orders(&self.settings), self.resource)
+    }
+
+    /// What undoing it does, in words, before the state is known.
+    pub fn describe_revert(&self) -> String {
+        format!(
+            "set {} of lab {} back to what it was",
+            words::names(&self.settings),
+            self.resource
+        )
+    }
+}
+
+/// Those fields of `settings` that are set in `mask`.
+pub(super) fn only(settings: &Settings, mask: &Settings) -> Settings {
+    Settings {
+        replicas: settings.replicas.filter(|_| mask.replicas.is_some()),
+        power: settings.power.filter(|_| mask.power.is_some()),
+        ingress: settings.ingress.filter(|_| mask.ingress.is_some()),
+        answers: settings.answers.clone().filter(|_| mask.answers.is_some()),
+        health_check_path: settings
+            .health_check_path
+            .clone()
+            .filter(|_| mask.health_check_path.is_some()),
+        inverted: settings.inverted.filter(|_| mask.inverted.is_some()),
+        disabled: settings.disabled.filter(|_| mask.disabled.is_some()),
+        lost_zones: settings
+            .lost_zones
+            .clone()
+            .filter(|_| mask.lost_zones.is_some()),
+        certificate: settings.certificate.filter(|_| mask.certificate.is_some()),
+        weights: mask.weights.as_ref().and_then(|named| {
+            let mut weights = settings.weights.clone()?;
+            weights.retain(|name, _| named.contains_key(name));
+            Some(weights)
+        }),
+        writer: settings.writer.filter(|_| mask.writer.is_some()),
+    }
+}
+
+/// The settings with the checksum of a body in its place: what is written to disk has nothing in it that may be a secret, and is
+/// still known again.
+pub(super) fn without_bodies(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    if let Some(Answers::Fixed {
+        body: Some(body), ..
+    }) = &mut settings.answers
+    {
+        *body = format!("checksum {:08x}", crc32fast::hash(body.as_bytes()));
+    }
+    settings
+}

@@ -1,0 +1,300 @@
+//! A model of a system whose calls fail in every way that a control plane's do, and what is left of it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    environment::{Thing, Touched},
+    journal::{Access, Header, Owner, Record, Writer},
+    probe::BoxFuture,
+    provider::ProviderError,
+};
+use blackstart_lab::control::{Resource, ResourceKind};
+
+/// How a call goes.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// It does what it says.
+    Work,
+    /// It is refused, and nothing happens.
+    Refuse,
+    /// It is done, and refused all the same.
+    WorkAndRefuse,
+    /// It says yes, and nothing happens.
+    Pretend,
+    /// It says nothing for ever, and nothing happens.
+    Hang,
+    /// It is refused, and lands a while later.
+    Late,
+    /// It says nothing for ever, and lands a while later.
+    HangLate,
+}
+
+const ACTS: [Act; 7] = [
+    Act::Work,
+    Act::Refuse,
+    Act::WorkAndRefuse,
+    Act::Pretend,
+    Act::Hang,
+    Act::Late,
+    Act::HangLate,
+];
+
+const LIMITS: StepLimits = StepLimits {
+    capture: Duration::from_millis(100),
+    inject: Duration::from_millis(100),
+    verify: Duration::from_millis(100),
+    revert: Duration::from_millis(100),
+    revert_attempts: 3,
+    revert_backoff: Duration::from_millis(10),
+    doubt: Duration::from_secs(1),
+    lock: Duration::from_secs(1),
+};
+
+/// When what is late lands: while a target in doubt is watched.
+const LATE: Duration = Duration::from_millis(600);
+
+#[derive(Debug, Default)]
+struct System {
+    values: BTreeMap<usize, u32>,
+    acts: VecDeque<Act>,
+}
+
+#[derive(Debug, Clone)]
+struct ModelFault {
+    system: Arc<Mutex<System>>,
+    resource: usize,
+    sets: u32,
+}
+
+impl ModelFault {
+    fn value(&self) -> u32 {
+        self.system.lock().unwrap().values[&self.resource]
+    }
+
+    async fn set(&self, value: u32) -> Result<(), ProviderError> {
+        let (system, resource) = (Arc::clone(&self.system), self.resource);
+        let act = system.lock().unwrap().acts.pop_front().unwrap_or(Act::Work);
+        let land = move || {
+            system.lock().unwrap().values.insert(resource, value);
+        };
+        match act {
+            Act::Work | Act::WorkAndRefuse => land(),
+            Act::Late | Act::HangLate => drop(tokio::spawn(async move {
+                sleep(LATE).await;
+                land();
+            })),
+            Act::Refuse | Act::Pretend | Act::Hang => {}
+        }
+        match act {
+            Act::Work | Act::Pretend => Ok(()),
+            Act::Hang | Act::HangLate => std::future::pending().await,
+            Act::Refuse | Act::WorkAndRefuse | Act::Late => Err(ProviderError::UnknownTarget {
+                target: "refused".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Fault for ModelFault {
+    fn describe(&self) -> String {
+        format!("set resource-{} to {}", self.resource, self.sets)
+    }
+
+    fn touches(&self) -> Touched {
+        let name = format!("resource-{}", self.resource);
+        Touched {
+            thing: Thing::Lab(Resource::new(ResourceKind::Workload, &name)),
+            target: name,
+        }
+    }
+
+    fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>> {
+        let (name, value) = (format!("resource-{}", self.resource), self.value());
+        Box::pin(async move {
+            Ok(Undo {
+                target: name.clone(),
+                binding: "model".to_owned(),
+                words: format!("set {name} to {value}"),
+                resource: name,
+                state: value.into(),
+                injected: self.sets.into(),
+            })
+        })
+    }
+
+    fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
+        Box::pin(self.set(self.sets))
+    }
+
+    fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
+        let value = self.value();
+        Box::pin(async move {
+            Ok(if undo.state == value {
+                Current::AsCaptured
+            } else if undo.injected == value {
+                Current::AsInjected
+            } else {
+                Current::Otherwise(format!("it is {value}"))
+            })
+        })
+    }
+
+    fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
+        let value = undo.state.as_u64().and_then(|value| value.try_into().ok());
+        Box::pin(async move { self.set(value.unwrap()).await })
+    }
+}
+
+/// Nobody looks on.
+struct Alone;
+
+impl Witness for Alone {
+    fn record(&mut self, _: Event) {}
+
+    async fn during<T: Send>(&mut self, work: impl Future<Output = T> + Send) -> T {
+        work.await
+    }
+}
+
+fn journal(folder: &Path) -> Writer {
+    let header = Header {
+        run_id: "model".into(),
+        drill: "model".into(),
+        environment: "model".into(),
+        environment_file: "model.yaml".into(),
+        access: Access::InProcess,
+        events: "events.ndjson".into(),
+        owner: Owner::this(),
+        started_at: "2026-01-01T00:00:00Z".into(),
+        speed: 1.0,
+    };
+    Writer::create(folder, header).unwrap()
+}
+
+/// A folder in memory, where there is such a thing: the disk is not what this is about.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
+/// Breaks a system as the runner does, each fault with its act, and changes something behind its back. Yields the faults.
+async fn break_it(
+    system: &Arc<Mutex<System>>,
+    journal: &mut Writer,
+    faults: &[(usize, u32, Act)],
+) -> Vec<(ModelFault, Undo)> {
+    let mut broken = Vec::new();
+    for &(resource, sets, act) in faults {
+        let fault = ModelFault {
+            system: Arc::clone(system),
+            resource,
+            sets,
+        };
+        let undo = fault.capture().await.unwrap();
+        if undo.state == undo.injected {
+            continue;
+        }
+        let id = broken.len();
+        let captured = Record::Captured {
+            id,
+            at: "2026-01-01T00:00:00Z".into(),
+            undo: Box::new(undo.clone()),
+        };
+        journal.append(&captured).unwrap();
+        let mut step = |step| journal.step(id, Actor::Harness, step, None).unwrap();
+        step(FaultStep::Issued);
+        system.lock().unwrap().acts = [act].into();
+        let injected = attempt(LIMITS.inject, async { fault.inject().await }).await;
+        step(match injected {
+            Ok(()) => FaultStep::Acknowledged,
+            Err(_) => FaultStep::InjectFailed,
+        });
+        broken.push((fault, undo));
+        if injected.is_err() {
+            break;
+        }
+    }
+    broken
+}
+
+async fn revert(
+    journal: &mut Writer,
+    broken: &[(ModelFault, Undo)],
+    others: Others,
+) -> Vec<String> {
+    let captured = journal::read(journal.path()).unwrap().captured();
+    let owed = broken.iter().zip(&captured).enumerate().rev();
+    let owed = owed.map(|(id, ((fault, undo), left))| Owed {
+        id,
+        undo,
+        fault: Ok(fault),
+        standing: left.standing(),
+    });
+    let mut reverting = Reverting {
+        journal,
+        actor: Actor::Harness,
+        limits: LIMITS,
+        others,
+        witness: Alone,
+    };
+    reverting.all(owed.collect()).await
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![2 => Just(Act::Work), 3 => prop::sample::select(ACTS.to_vec())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_fails_the_system_is_as_before_or_what_differs_is_named_and_a_second_time_finishes(
+        faults in prop::collection::vec(((0_usize..3), (1_u32..4), any_act()), 1..6),
+        acts in prop::collection::vec(any_act(), 0..10),
+        meddled in prop::option::weighted(0.2, 0_usize..3),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let folder = folder();
+            let mut journal = journal(folder.path());
+            let before: BTreeMap<usize, u32> = (0..3).map(|resource| (resource, 10)).collect();
+            let system = Arc::new(Mutex::new(System {
+                values: before.clone(),
+                ..System::default()
+            }));
+            let broken = break_it(&system, &mut journal, &faults).await;
+            if let Some(resource) = meddled {
+                system.lock().unwrap().values.insert(resource, 99);
+            }
+            system.lock().unwrap().acts = acts.into();
+            let left = revert(&mut journal, &broken, Others::Respected).await;
+            // Whatever is still on its way lands before anybody looks.
+            sleep(LATE * 2).await;
+            let differing = |system: &Arc<Mutex<System>>| -> Vec<usize> {
+                let values = system.lock().unwrap().values.clone();
+                let differs = |resource: &usize| values[resource] != before[resource];
+                (0..3).filter(differs).collect()
+            };
+            for resource in differing(&system) {
+                let is_ours = broken.iter().any(|(fault, _)| fault.resource == resource);
+                let is_named = left.iter().any(|words| words.contains(&format!("`resource-{resource}`")));
+                assert!(is_named || !is_ours, "resource-{resource} is not named: {left:?}");
+            }
+            system.lock().unwrap().acts.clear();
+            let again = revert(&mut journal, &broken, Others::Overwritten).await;
+            assert_eq!(again, Vec::<String>::new());
+            let untouched = |resource: &usize| broken.iter().all(|(fault, _)| fault.resource != *resource);
+            assert!(differing(&system).iter().all(untouched), "{:?}", system.lock().unwrap().values);
+        });
+    }
+}
