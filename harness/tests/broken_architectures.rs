@@ -45,6 +45,8 @@ enum Says {
     },
     /// The drill is not begun, for a reason with this text in it.
     NotSteady(&'static str),
+    /// The drill is ended early by a condition of this kind, and everything is put back.
+    Aborted(&'static str),
 }
 
 const fn fails(fails: &'static [&'static str]) -> Says {
@@ -387,13 +389,41 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "a replica that is two minutes behind loses more than a minute",
+        name: "a replica that is four minutes behind loses more than a minute",
         drill: "database-region-failover",
         mistake: &[("lag: 20s", "lag: 4m")],
         says: Says::Fails {
             fails: &["rpo"],
             either: &["failback"],
         },
+    },
+    Case {
+        name: "a region that is green and serves nothing is rolled back from",
+        drill: "gradual-failback",
+        mistake: &[
+            (
+                "    preflight: { url: https://demo.ap-east-2.elb.test/, host-header: shift.genai.test }\n",
+                "",
+            ),
+            (
+                "server: genai (ap-east-2), serves: { application: { context-path: /,",
+                "server: genai (ap-east-2), serves: { application: { context-path: /elsewhere/,",
+            ),
+            (
+                "fqdn: demo.ap-east-2.elb.test, path: /actuator/health",
+                "fqdn: demo.ap-east-2.elb.test, path: /elsewhere/actuator/health",
+            ),
+        ],
+        says: Says::Aborted("errors"),
+    },
+    Case {
+        name: "a primary record without its check stays where it is, whatever the runbook inverts",
+        drill: "manual-failover-runbook",
+        mistake: &[(
+            "failover: primary, health-check: taipei, value",
+            "failover: primary, value",
+        )],
+        says: fails(&["dns-switch", "path", "writes"]),
     },
     Case {
         name: "a standby that serves nothing is found before anything is broken",
@@ -453,6 +483,7 @@ impl Case {
             let wrong = match self.says {
                 Says::Fails { fails, either } => wrong_checks(&report, fails, either),
                 Says::NotSteady(reason) => wrongly_begun(&report, reason),
+                Says::Aborted(condition) => wrongly_ended(&report, condition),
             };
             if wrong.is_empty() {
                 return Ok(());
@@ -583,6 +614,36 @@ fn wrong_checks(report: &Report, fails: &[&str], either: &[&str]) -> Vec<String>
             code.code(),
             judgement.reasons.join("; ")
         ));
+    }
+    wrong
+}
+
+fn wrongly_ended(report: &Report, condition: &str) -> Vec<String> {
+    let judgement = &report.judgement;
+    let mut wrong = Vec::new();
+    let code = exit_code::ExitCode::from(judgement);
+    if code != exit_code::ExitCode::CouldNotRun {
+        wrong.push(format!("the exit code is {}", code.code()));
+    }
+    if !judgement
+        .reasons
+        .iter()
+        .any(|said| said.contains(condition))
+    {
+        wrong.push(format!(
+            "the reasons do not name {condition}: {:?}",
+            judgement.reasons
+        ));
+    }
+    let touched = judgement
+        .faults
+        .iter()
+        .filter(|fault| fault.issued_s.is_some());
+    if touched.clone().count() == 0 {
+        wrong.push("no step was taken".to_owned());
+    }
+    if touched.clone().any(|fault| fault.restored_s.is_none()) {
+        wrong.push("a step was not put back".to_owned());
     }
     wrong
 }

@@ -128,6 +128,12 @@ fn step(item: Item<'_>, first: bool) -> Option<Step> {
             }
             return Some(After::Recovered);
         }
+        if after.is_mapping() {
+            let mut mapping = after.mapping()?;
+            let good_for = mapping.require("good-for", Item::positive_duration);
+            mapping.finish();
+            return good_for.map(After::GoodFor);
+        }
         after.positive_duration().map(After::Delay)
     });
     let together = mapping.optional("together");

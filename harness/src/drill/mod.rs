@@ -120,6 +120,14 @@ pub enum After {
     Delay(Duration),
     /// When users have been served again without a failure for as long as makes a stable run.
     Recovered,
+    /// When users have been served without one failure for so long since the step before: the condition to go on of a runbook. If they
+    /// are not within three times as long, what follows is not done.
+    GoodFor(Duration),
+}
+
+impl After {
+    /// How many times as long as it must be good is waited for that.
+    pub const PATIENCE: u32 = 3;
 }
 
 /// A disturbance of one target. Each has a reverse that restores what was there before.

@@ -23,7 +23,8 @@ impl Engine<'_> {
         let mut trouble = String::new();
         for _ in 0..ATTEMPTS {
             let before = self.clock.now();
-            let reading = ledger.read(LIMIT);
+            // On the heap: it is asked once in a run, and would make every future of the run as large.
+            let reading = Box::pin(ledger.read(LIMIT));
             match Self::meanwhile(&mut self.recorder, looking, reading).await {
                 Ok(found) => {
                     self.recorder.record(Event::Ledger {

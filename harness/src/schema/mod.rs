@@ -194,9 +194,10 @@ fn step() -> Value {
     properties.insert(
         "after".to_owned(),
         json!({
-            "description": "When this is due, counted from the entry before: so much later, or when users have been served \
-                without a failure again for as long as makes a stable run (`recovered`). Default: at once.",
-            "anyOf": [{ "const": "recovered" }, reference("Duration")],
+            "description": "When this is due, counted from the entry before: so much later, when users have been served without \
+                a failure again for as long as makes a stable run (`recovered`), or when they have been without a failure for so \
+                long since then (`good-for`). Default: at once.",
+            "anyOf": [{ "const": "recovered" }, reference("Duration"), good_for()],
         }),
     );
     json!({
@@ -231,6 +232,18 @@ fn target() -> Value {
             },
         },
         "required": ["lab"],
+        "additionalProperties": false,
+    })
+}
+
+/// The condition to go on of a runbook.
+fn good_for() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "good-for": described(reference("Duration"), "How long users must have been served without one failure."),
+        },
+        "required": ["good-for"],
         "additionalProperties": false,
     })
 }

@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_write_that_was_not_taken_bounds_the_loss() {
         let mut ledger = ledger([0, 1, 2, 90]);
-        ledger.refused = vec![Duration::from_secs(5), Duration::from_secs(60)];
+        ledger.refused = vec![Duration::from_secs(5), Duration::from_mins(1)];
         let age = Balance::of(&ledger, &[0, 90]).age();
         let (one, four) = (Duration::from_secs(1), Duration::from_secs(4));
         assert_eq!(age, Some(Span::between(one, four)));
