@@ -30,6 +30,7 @@ const PAGES: &[Page] = pages![
     "block-ingress",
     "body",
     "break-health-path",
+    "certificate-not-checked",
     "clock-jump",
     "detected",
     "disable-health-check",
@@ -48,6 +49,8 @@ const PAGES: &[Page] = pages![
     "fail-open",
     "failback",
     "failover-database",
+    "false-negative",
+    "false-positive",
     "flaps",
     "guard",
     "header",
@@ -69,6 +72,7 @@ const PAGES: &[Page] = pages![
     "preflight",
     "prober-late",
     "protected",
+    "redirect-checked",
     "respond",
     "revert",
     "rpo",
@@ -85,8 +89,10 @@ const PAGES: &[Page] = pages![
     "stop",
     "tiers",
     "variables",
+    "where-the-time-went",
     "writes",
     "writes-do-not-fail-over",
+    "writes-forbidden",
 ];
 
 /// Finds the page of a topic.

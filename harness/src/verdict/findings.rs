@@ -1,5 +1,7 @@
 //! What the report points out that no expectation asked for. Each finding rests on evidence of this run.
 
+mod causes;
+
 use std::time::Duration;
 
 use blackstart_lab::control::ResourceKind;
@@ -39,6 +41,7 @@ pub(super) fn findings(
     }
     found.extend(stale_dns(record, times));
     found.extend(stragglers(record, times));
+    found.extend(causes::find(record, disruptions, times));
     found.extend(prober_late(record));
     found.extend(clock_jump(record));
     found
