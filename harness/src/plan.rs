@@ -8,9 +8,9 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     drill::{AbortIf, After, Drill, Hold},
     environment::{
-        Breach, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, Thing, Touched, real_limit,
+        Breach, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, Touched, real_limit,
     },
-    provider::{ProviderError, lab},
+    provider::{self, ProviderError},
     source::Secrets,
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };
@@ -148,7 +148,7 @@ pub fn plan(
         .flat_map(|(step, entry)| entry.faults.iter().map(move |fault| (step, fault)))
     {
         let change =
-            lab::change(&environment, &fault.value).map_err(|source| PlanError::Fault {
+            provider::planned(&environment, &fault.value).map_err(|source| PlanError::Fault {
                 file: drill.file.display().to_string(),
                 line: fault.at.line,
                 number: faults.len() + 1,
@@ -156,7 +156,7 @@ pub fn plan(
             })?;
         let touched = Touched {
             target: fault.value.target().to_owned(),
-            thing: Thing::Lab(change.resource.clone()),
+            thing: change.thing,
         };
         let broken = faults
             .iter()
@@ -174,11 +174,11 @@ pub fn plan(
             facts: FaultPlanned {
                 kind: fault.value.kind().to_owned(),
                 target: fault.value.target().to_owned(),
-                describe: change.describe(),
+                describe: change.describe,
                 line: fault.at.line,
             },
-            touches: format!("lab {}", change.resource),
-            revert: change.describe_revert(),
+            touches: change.touches,
+            revert: change.describe_revert,
             step,
         });
     }

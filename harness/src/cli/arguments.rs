@@ -64,6 +64,12 @@ pub(super) enum Command {
     Report(ReportArguments),
     /// Restore what runs left broken. Doing it twice is doing it once.
     Revert(RevertArguments),
+    /// Say whether this machine can run drills, what former runs left broken, and what to do about each.
+    Doctor {
+        /// Where the folders of the runs are.
+        #[arg(long, value_name = "DIR", default_value = "reports")]
+        reports: PathBuf,
+    },
     /// Watch over a run and restore what is left if it is gone. Started by `run`; not for people.
     #[command(hide = true)]
     Guard {
@@ -108,6 +114,18 @@ pub(super) enum LabCommand {
         /// Write here how the lab is reached, for `run --lab`. Readable for its owner only.
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
+    },
+    /// Build the image `blackstart-lab`, in which every part of a lab is a container. Pulls nothing.
+    Image {
+        /// The static program to put into it. Default: the one beside this program, else one that cargo builds in this checkout.
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
+    /// Remove what runs that are gone left in the container engine.
+    Down {
+        /// Only list it.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

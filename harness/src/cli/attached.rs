@@ -6,9 +6,8 @@ use tokio::runtime::Handle;
 
 use super::variable;
 use crate::{
-    causes::with_causes,
-    journal::{self, Access, Owner},
-    provider::lab::{AttachError, Attached},
+    journal::{self, Access, Liveness, Owner},
+    provider::lab::Attached,
     recovery::{
         self,
         lock::{self, Claim, Lock, LockError},
@@ -30,8 +29,6 @@ pub(super) struct Claimed {
 /// A lab could not be had.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClaimError {
-    #[error("{}", with_causes(.0))]
-    Attach(#[from] AttachError),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error("a run has left something broken there; finish that with `blackstart revert {}`", .0.display())]
@@ -54,14 +51,13 @@ pub(super) fn token_file(argument: Option<&Path>) -> Option<PathBuf> {
 }
 
 impl Claimed {
-    /// Finds a lab and takes it for a run.
-    pub(super) async fn take(
-        token_file: &Path,
+    /// Takes a lab, or containers, for a run.
+    pub(super) fn take(
+        lab: Attached,
         environment: &str,
         run: &Path,
         reports: &Path,
     ) -> Result<Self, ClaimError> {
-        let lab = Attached::find(token_file).await?;
         let unreadable = |source| ClaimError::Reports {
             path: reports.to_owned(),
             source,
@@ -101,6 +97,21 @@ impl Claimed {
     }
 }
 
+/// The folders of runs that are over and left something broken, in whatever system.
+pub(super) fn left_broken(reports: &Path) -> Vec<PathBuf> {
+    let journals = recovery::journals_in(reports).unwrap_or_default();
+    let is_left = |path: &PathBuf| {
+        journal::read(path).is_ok_and(|journal| {
+            let owner = journal.header().map(|header| header.owner.liveness());
+            !journal.is_clean() && owner != Some(Liveness::Alive)
+        })
+    };
+    let left = journals.iter().filter(|path| is_left(path));
+    left.filter_map(|path| path.parent())
+        .map(Path::to_owned)
+        .collect()
+}
+
 /// Whether a journal has something left in this system.
 fn is_left_in(journal: &Path, access: &Access) -> bool {
     journal::read(journal).is_ok_and(|journal| {
@@ -114,7 +125,7 @@ fn is_left_in(journal: &Path, access: &Access) -> bool {
 fn is_same(one: &Access, other: &Access) -> bool {
     match (one, other) {
         (Access::Lab { id: one, .. }, Access::Lab { id: other, .. }) => one == other,
-        (Access::InProcess, Access::InProcess | Access::Lab { .. })
-        | (Access::Lab { .. }, Access::InProcess) => false,
+        (Access::Docker { .. }, Access::Docker { .. }) => one == other,
+        (Access::InProcess | Access::Lab { .. } | Access::Docker { .. }, _) => false,
     }
 }

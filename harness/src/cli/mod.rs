@@ -3,6 +3,8 @@
 mod arguments;
 mod attached;
 mod confirm;
+mod containers;
+mod doctor;
 mod files;
 mod lab;
 mod revert;
@@ -12,7 +14,8 @@ mod stopping;
 
 use std::{
     ffi::OsString,
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use arguments::{Cli, Command, LabCommand, Look, When};
@@ -68,14 +71,21 @@ impl Terminal {
     }
 }
 
+/// Whether a result could not be written: then whoever reads the file that stdout is has none, whatever came of the drills.
+static RESULT_LOST: AtomicBool = AtomicBool::new(false);
+
 /// Writes a result to stdout. A reader that has gone away (a pager, `head`) is no error of ours.
 fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    drop(
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush()),
-    );
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        tell(&format!("error: could not write to stdout: {error}"));
+        RESULT_LOST.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Writes a line to stderr, where everything goes that is not the result.
@@ -114,7 +124,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let terminal = Terminal::new(&cli.look);
-    match cli.command {
+    let code = match cli.command {
         Command::Run(arguments) => run::run(&arguments, terminal),
         Command::Check(arguments) => files::check(&arguments, terminal),
         Command::Plan(arguments) => files::plan(&arguments, terminal),
@@ -122,6 +132,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Report(arguments) => run::report(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
+        Command::Doctor { reports } => doctor::doctor(&reports),
         Command::Revert(arguments) => revert::revert(&arguments),
         Command::Guard { journal } => revert::guard(&journal),
         Command::Lab(LabCommand::Up {
@@ -129,5 +140,13 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             speed,
             token_file,
         }) => lab::up(&environment, speed, token_file.as_deref(), terminal),
-    }
+        Command::Lab(LabCommand::Image { program }) => containers::image(program.as_deref()),
+        Command::Lab(LabCommand::Down { dry_run }) => containers::down(dry_run),
+    };
+    let lost = RESULT_LOST.load(Ordering::Relaxed);
+    ExitCode::worst(
+        [code]
+            .into_iter()
+            .chain(lost.then_some(ExitCode::CouldNotRun)),
+    )
 }

@@ -23,8 +23,10 @@ use super::{
     tell, tell_error, variable,
 };
 use crate::{
+    causes::with_causes,
     exit_code::ExitCode,
     live::{Display, Live},
+    provider::{docker, lab::Attached},
     report::{Report, json, junit, terminal as terminal_report},
     run::{Stopper, Terms},
     source::Secrets,
@@ -70,19 +72,15 @@ fn run_all(
         )
     };
     let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
-    let claimed = match attached::token_file(arguments.lab.as_deref()) {
-        None => None,
-        Some(file) => {
-            let environment = one_environment(&entries)?;
-            let run = arguments.reports.join(run_id.to_string());
-            let taking = Claimed::take(&file, &environment, &run, &arguments.reports);
-            Some(
-                threads
-                    .block_on(taking)
-                    .map_err(|error| error.to_string())?,
-            )
-        }
-    };
+    for run in attached::left_broken(&arguments.reports) {
+        tell(&format!(
+            "warning: a run left something broken; finish that with `blackstart revert {}`",
+            run.display()
+        ));
+    }
+    let run = arguments.reports.join(run_id.to_string());
+    let claiming = claim(arguments, &entries, &run);
+    let claimed = threads.block_on(claiming)?;
     let labs = threads.labs();
     let place = match &claimed {
         Some(claimed) => claimed.place(&labs),
@@ -152,6 +150,37 @@ fn run_all(
 }
 
 /// The one environment of all drills: a lab is of one.
+/// Takes what was there before the run, if that is where the drills run: containers, or a lab in a process of its own.
+async fn claim(
+    arguments: &RunArguments,
+    entries: &[crate::catalog::Entry],
+    run: &Path,
+) -> Result<Option<Claimed>, String> {
+    let token_file = attached::token_file(arguments.lab.as_deref());
+    let in_containers = entries
+        .iter()
+        .find(|entry| entry.environment.is_in_containers());
+    let system = match (token_file, in_containers) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(entry)) => {
+            return Err(format!(
+                "the environment `{}` is in containers, and `--lab` or BLACKSTART_LAB names a lab",
+                entry.environment.name
+            ));
+        }
+        (Some(file), None) => Attached::find(&file)
+            .await
+            .map_err(|error| with_causes(&error))?,
+        (None, Some(entry)) => docker::attach(&entry.environment)
+            .await
+            .map_err(|error| with_causes(&error))?,
+    };
+    let environment = one_environment(entries)?;
+    Claimed::take(system, &environment, run, &arguments.reports)
+        .map(Some)
+        .map_err(|error| error.to_string())
+}
+
 fn one_environment(entries: &[crate::catalog::Entry]) -> Result<String, String> {
     let mut names: Vec<_> = entries
         .iter()
@@ -161,7 +190,7 @@ fn one_environment(entries: &[crate::catalog::Entry]) -> Result<String, String> 
     match &names[..] {
         [name] => Ok(name.clone()),
         _ => Err(format!(
-            "a lab is of one environment, and these drills are of several: {}",
+            "what outlives a run is of one environment, and these drills are of several: {}",
             names.join(", ")
         )),
     }

@@ -17,11 +17,12 @@ const STEADY_FOR: Duration = Duration::from_secs(10);
 const BROKEN_PATH: &str = "/nonexistent";
 
 /// The faults by their words, in the order of the documentation.
-pub(crate) const FAULTS: [&str; 13] = [
+pub(crate) const FAULTS: [&str; 14] = [
     "scale",
     "stop",
     "kill",
     "pause",
+    "disconnect",
     "block-ingress",
     "break-health-path",
     "invert-health-check",
@@ -284,6 +285,7 @@ fn plain_fault(kind: &str, target: String) -> Option<Fault> {
         "stop" => Fault::Stop { target },
         "kill" => Fault::Kill { target },
         "pause" => Fault::Pause { target },
+        "disconnect" => Fault::Disconnect { target },
         "block-ingress" => Fault::BlockIngress { target },
         "invert-health-check" => Fault::InvertHealthCheck { target },
         "disable-health-check" => Fault::DisableHealthCheck { target },

@@ -156,6 +156,11 @@ pub enum Fault {
         /// The target's name in the environment.
         target: String,
     },
+    /// Takes the target out of all networks it is in: packets to it vanish, and nobody finds its name.
+    Disconnect {
+        /// The target's name in the environment.
+        target: String,
+    },
     /// Drops new connections to the target, as a security group without its inbound rule does; established ones live on.
     BlockIngress {
         /// The target's name in the environment.
@@ -416,6 +421,7 @@ impl Fault {
             Self::Stop { .. } => "stop",
             Self::Kill { .. } => "kill",
             Self::Pause { .. } => "pause",
+            Self::Disconnect { .. } => "disconnect",
             Self::BlockIngress { .. } => "block-ingress",
             Self::BreakHealthPath { .. } => "break-health-path",
             Self::InvertHealthCheck { .. } => "invert-health-check",
@@ -435,6 +441,7 @@ impl Fault {
             | Self::Stop { target }
             | Self::Kill { target }
             | Self::Pause { target }
+            | Self::Disconnect { target }
             | Self::BlockIngress { target }
             | Self::BreakHealthPath { target, .. }
             | Self::InvertHealthCheck { target }
@@ -486,6 +493,7 @@ impl fmt::Display for Fault {
             Self::Stop { .. }
             | Self::Kill { .. }
             | Self::Pause { .. }
+            | Self::Disconnect { .. }
             | Self::BlockIngress { .. }
             | Self::InvertHealthCheck { .. }
             | Self::DisableHealthCheck { .. }

@@ -6,7 +6,7 @@ use blackstart_lab::control::{Resource, ResourceKind};
 
 use super::{
     Connection, DirectRequest, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Ledger,
-    Observer, Probe, Recognise, Request, Service, Target, Tier, limits, references, stack,
+    Observer, Probe, Recognise, Request, Service, Target, Tier, docker, limits, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -79,7 +79,10 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         observers.list_of(observer)
     });
     let ledger = file.maybe("ledger", ledger);
-    let targets = file.default("targets", BTreeMap::new(), targets);
+    let docker = file.maybe("docker", docker::decode);
+    let targets = file.default("targets", BTreeMap::new(), |item| {
+        targets(item, docker.as_ref().and_then(Option::as_ref))
+    });
     let limits = file.default("limits", super::Limits::default(), limits::decode);
     let abort_if = file.default("abort-if", Vec::new(), abort_if::decode);
     let protected = file.default("protected", false, protected);
@@ -100,6 +103,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         probes: probes?,
         observers: observers?,
         ledger: ledger?,
+        docker: docker?,
         targets: targets?,
         limits: limits?,
         abort_if: abort_if?,
@@ -453,12 +457,16 @@ fn observer(item: Item<'_>) -> Option<Observer> {
     })
 }
 
-fn targets(item: Item<'_>) -> Option<BTreeMap<String, Target>> {
+fn targets(item: Item<'_>, docker: Option<&docker::Docker>) -> Option<BTreeMap<String, Target>> {
     let entries: Vec<_> = item
         .named_entries()?
         .into_iter()
         .map(|(key, value)| {
-            let (_, binding) = value.variant(&["lab"])?;
+            let (word, binding) = value.variant(&["lab", "docker"])?;
+            if word.name == "docker" {
+                let containers = docker::containers(binding, docker)?;
+                return Some((key.name.clone(), Target::Docker(containers)));
+            }
             let (kind, name) = binding.variant(&ResourceKind::ALL.map(ResourceKind::as_str))?;
             let resource = Resource::new(kind.name.parse().ok()?, name.text()?);
             Some((key.name.clone(), Target::Lab(resource)))

@@ -50,6 +50,8 @@ pub struct Touched {
 pub enum Thing {
     /// A thing in the lab.
     Lab(blackstart_lab::control::Resource),
+    /// Containers, or something of the lab that runs in one.
+    Docker(super::Containers),
 }
 
 /// A limit that a fault would break.
@@ -93,6 +95,7 @@ impl From<&Target> for Thing {
     fn from(target: &Target) -> Self {
         match target {
             Target::Lab(resource) => Self::Lab(resource.clone()),
+            Target::Docker(containers) => Self::Docker(containers.clone()),
         }
     }
 }
@@ -134,6 +137,7 @@ impl Limits {
                     });
                 }
             }
+            Thing::Docker(_) => {}
         }
         let mut broken: Vec<&str> = broken.into_iter().chain([target]).collect();
         broken.sort_unstable();

@@ -23,12 +23,14 @@ use crate::{
 };
 
 pub(crate) mod decode;
+pub(crate) mod docker;
 mod floor;
 mod limits;
 mod references;
 mod stack;
 
 pub(crate) use decode::{METHODS, RESERVED};
+pub use docker::{Containers, Docker, Which};
 pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
 pub use limits::{Breach, LabLimits, Limits, Thing, Touched};
 pub(crate) use references::check_abort_if;
@@ -98,6 +100,8 @@ pub struct Environment {
     pub observers: Vec<Observer>,
     /// Which writes are counted, and how they are read back.
     pub ledger: Option<Ledger>,
+    /// Where the containers are that targets name.
+    pub docker: Option<Docker>,
     /// What faults can be applied to, by name.
     pub targets: BTreeMap<String, Target>,
     /// What a drill may do here, whatever it says.
@@ -307,6 +311,8 @@ pub struct Observer {
 pub enum Target {
     /// A thing in the lab.
     Lab(Resource),
+    /// Containers, or something of the lab that runs in one.
+    Docker(Containers),
 }
 
 impl Ledger {
@@ -399,6 +405,15 @@ impl Target {
                     "disable-health-check",
                 ],
             },
+            Self::Docker(containers) => containers.faults(),
+        }
+    }
+
+    /// What it is in the terms of the lab, whether that runs in this process or in containers.
+    pub fn resource(&self) -> Option<&Resource> {
+        match self {
+            Self::Lab(resource) => Some(resource),
+            Self::Docker(containers) => containers.part.as_ref(),
         }
     }
 }
@@ -422,6 +437,12 @@ impl Environment {
             (&drill.variables, drill.text.as_str()),
             (&self.variables, self.text.as_str()),
         ])
+    }
+
+    /// Whether its targets are containers.
+    pub fn is_in_containers(&self) -> bool {
+        let mut targets = self.targets.values();
+        targets.any(|target| matches!(target, Target::Docker(_)))
     }
 
     /// The users' own probe: the first that sends the read request on new connections and watches no standby.

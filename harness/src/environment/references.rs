@@ -7,7 +7,7 @@ use std::{
 
 use blackstart_lab::control::ResourceKind;
 
-use super::{DnsView, Environment, Ledger, Probe, Target, stack};
+use super::{Containers, DnsView, Environment, Ledger, Probe, Target, stack};
 use crate::{
     drill::{AbortIf, Located, duration_words},
     source::{
@@ -256,7 +256,15 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                 let known = environment.targets.keys().map(String::as_str);
                 context.report_unknown(node, "target", known);
             }
-            Some(Target::Lab(resource)) => match resource.kind {
+            // A container may have a health check of its own, which only the engine knows.
+            Some(target) if target.resource().is_none() => {}
+            Some(
+                Target::Lab(resource)
+                | Target::Docker(Containers {
+                    part: Some(resource),
+                    ..
+                }),
+            ) => match resource.kind {
                 ResourceKind::HealthCheck
                 | ResourceKind::TargetGroup
                 | ResourceKind::LoadBalancer
@@ -280,6 +288,7 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                     ),
                 ),
             },
+            Some(Target::Docker(_)) => {}
         }
     }
 }
@@ -323,14 +332,26 @@ fn check_ledger(context: &Context<'_>, document: &Document, environment: &Enviro
 }
 
 fn check_targets(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let is_lab = |target: &Target| matches!(target, Target::Lab(_));
+    let is_mixed = environment.is_in_containers() && environment.targets.values().any(is_lab);
     for (name, target) in &environment.targets {
-        let Target::Lab(resource) = target;
-        let node = document.follow(&[
-            Key("targets"),
-            Key(name),
-            Key("lab"),
-            Key(resource.kind.as_str()),
-        ]);
+        let binding = match target {
+            Target::Lab(_) => "lab",
+            Target::Docker(_) => "docker",
+        };
+        let node = document.follow(&[Key("targets"), Key(name), Key(binding)]);
+        if is_mixed {
+            context.push(Problem::error(
+                context.file(),
+                node.place,
+                "some targets are in the lab and some in containers: an environment is one or the other",
+            ));
+            return;
+        }
+        let Some(resource) = target.resource() else {
+            continue;
+        };
+        let node = node.follow(&[Key(resource.kind.as_str())]);
         let Some(stack) = &environment.stack else {
             context.push(
                 Problem::error(

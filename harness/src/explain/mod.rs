@@ -35,6 +35,7 @@ const PAGES: &[Page] = pages![
     "detected",
     "disable-health-check",
     "disabled-is-healthy",
+    "disconnect",
     "dns-switch",
     "dry-run",
     "exit-0",

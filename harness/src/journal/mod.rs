@@ -113,6 +113,13 @@ pub enum Access {
         /// The file that has the token, as `lab up --token-file` wrote it.
         token_file: PathBuf,
     },
+    /// Containers of an engine.
+    Docker {
+        /// The engine's address, for example `unix:///var/run/docker.sock`.
+        engine: String,
+        /// The Compose project that is drilled, or nothing if targets are containers of any.
+        project: Option<String>,
+    },
 }
 
 /// Who acts on targets.
@@ -207,7 +214,7 @@ impl Access {
     pub fn outlives_the_harness(&self) -> bool {
         match self {
             Self::InProcess => false,
-            Self::Lab { .. } => true,
+            Self::Lab { .. } | Self::Docker { .. } => true,
         }
     }
 }

@@ -52,6 +52,7 @@ fn run(drill: &str) -> Entry {
         tool_version: "0.1.0".to_owned(),
         run_id: "2026-08-24T10-02-11Z-k3f9".to_owned(),
         drill: drill.to_owned(),
+        drill_file: String::new(),
         environment: "three-tier".to_owned(),
         started_at: "2026-08-24T10:02:11Z".to_owned(),
         command: Vec::new(),

@@ -8,16 +8,18 @@ mod words;
 
 use std::{net::SocketAddr, time::Duration};
 
-pub use attached::{AttachError, Attached, Reached, TokenFile, reach};
+pub(super) use attached::reach;
+pub use attached::{AttachError, Attached, TokenFile};
 use blackstart_lab::control::{Description, Resource, Settings, State, UnknownKind};
 pub use change::{Change, change};
-use change::{only, without_bodies};
+pub(super) use change::{only, without_bodies};
 use serde::de::DeserializeOwned;
+pub(super) use words::{names, orders, states};
 
 use super::{Current, Fault, Health, Provider, ProviderError, Undo};
 use crate::{
     drill,
-    environment::{Environment, Target, Thing, Touched},
+    environment::{Environment, Thing, Touched},
     probe::BoxFuture,
 };
 
@@ -60,6 +62,16 @@ impl LabProvider {
     pub async fn describe(&self) -> Result<Description, ProviderError> {
         let what = "asking the lab what it is".to_owned();
         self.call(self.client.get(format!("{}/lab", self.base)), what)
+            .await
+    }
+
+    /// Asks the lab what it has.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn resources(&self) -> Result<Vec<Resource>, ProviderError> {
+        let what = "asking the lab what it has".to_owned();
+        self.call(self.client.get(format!("{}/resources", self.base)), what)
             .await
     }
 
@@ -164,7 +176,7 @@ impl Provider for LabProvider {
         target: &'a str,
     ) -> BoxFuture<'a, Result<Health, ProviderError>> {
         Box::pin(async move {
-            let Target::Lab(resource) = change::target(environment, target)?;
+            let (_, resource) = change::target(environment, target)?;
             let state = self.state(resource).await?;
             Ok(Health {
                 healthy: state.healthy.unwrap_or(true),
@@ -220,7 +232,7 @@ impl Fault for LabFault {
                 target: self.target.clone(),
                 binding: BINDING.to_owned(),
                 resource: self.resource.to_string(),
-                words: format!("{} on lab {}", words::orders(&before), self.resource),
+                words: format!("{} on lab {}", orders(&before), self.resource),
                 state: value(&before)?,
                 injected: value(&without_bodies(&self.settings))?,
             })
@@ -249,9 +261,9 @@ impl Fault for LabFault {
                 Current::Otherwise(format!(
                     "{} has {}; it had {} when it was captured, and the fault set {}",
                     self.resource,
-                    words::states(&now),
-                    words::states(&captured),
-                    words::states(&self.settings)
+                    states(&now),
+                    states(&captured),
+                    states(&self.settings)
                 ))
             })
         })

@@ -3,16 +3,20 @@
 //! A [`Fault`] is described, captured, injected, verified, reverted and verified again by the runner, in that order; a binding
 //! only says how. Nothing here decides when.
 
+pub mod docker;
 pub mod lab;
+mod reach;
 pub mod site;
 
 use std::fmt;
 
+pub use reach::{ReachError, Reached, reach};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    causes::with_causes,
     drill,
-    environment::{Environment, Touched},
+    environment::{Environment, Target, Thing, Touched},
     probe::BoxFuture,
 };
 
@@ -89,6 +93,54 @@ pub trait Provider: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Health, ProviderError>>;
 }
 
+impl From<docker::DockerError> for ProviderError {
+    fn from(error: docker::DockerError) -> Self {
+        Self::Docker(Box::new(error))
+    }
+}
+
+/// What a fault will do, worked out without touching anything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What will be done, in words.
+    pub describe: String,
+    /// What undoing it will do, in words.
+    pub describe_revert: String,
+    /// The binding and what of it is touched: `lab workload/web`.
+    pub touches: String,
+    /// The thing that is touched, in the terms that limits name.
+    pub thing: Thing,
+}
+
+/// Works out what a fault will do. Touches nothing, so that a plan can be shown without what it is about.
+///
+/// # Errors
+/// If the environment lacks the target, or this cannot be done to it.
+pub fn planned(environment: &Environment, fault: &drill::Fault) -> Result<Planned, ProviderError> {
+    let name = fault.target();
+    let target = environment.targets.get(name);
+    match target {
+        Some(Target::Docker(_)) => {
+            let change = docker::change(environment, fault)?;
+            Ok(Planned {
+                describe: change.describe(),
+                describe_revert: change.describe_revert(),
+                touches: format!("docker {}", change.containers),
+                thing: Thing::Docker(change.containers),
+            })
+        }
+        Some(Target::Lab(_)) | None => {
+            let change = lab::change(environment, fault)?;
+            Ok(Planned {
+                describe: change.describe(),
+                describe_revert: change.describe_revert(),
+                touches: format!("lab {}", change.resource),
+                thing: Thing::Lab(change.resource),
+            })
+        }
+    }
+}
+
 /// A target could not be reached, read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
@@ -126,6 +178,9 @@ pub enum ProviderError {
         /// What it said.
         message: String,
     },
+    /// The container engine could not do it.
+    #[error("{}", with_causes(.0))]
+    Docker(Box<docker::DockerError>),
     /// What was captured cannot be read.
     #[error("the captured state of `{target}` cannot be read: {reason}")]
     BadUndo {

@@ -4,7 +4,7 @@ mod direct;
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -167,20 +167,18 @@ impl Site {
         attached: Attached,
         threads: &Handle,
     ) -> Result<Self, SiteError> {
-        let Some(stack) = &environment.stack else {
-            return Err(SiteError::NoStack(environment.name.clone()));
-        };
         let Attached {
             provider,
             description,
             access,
         } = attached;
-        if serde_json::to_value(stack).ok().as_ref() != Some(&description.stack) {
+        let stack = serde_json::to_value(&environment.stack).ok();
+        if stack.map(without_paths) != Some(without_paths(description.stack.clone())) {
             return Err(SiteError::OtherStack(environment.name.clone()));
         }
         Ok(Self::at(
             environment,
-            Arc::new(provider),
+            provider,
             access,
             None,
             description,
@@ -436,8 +434,16 @@ impl Site {
         }))
     }
 
+    /// Whether what is looked at is no lab.
+    fn is_foreign(&self) -> bool {
+        self.description.stack.is_null()
+    }
+
     /// The port to connect to: a lab has ports of its own.
     fn real_port(&self, logical: u16) -> Result<u16, String> {
+        if self.is_foreign() {
+            return Ok(logical);
+        }
         let port = self.description.ports.get(&logical).copied();
         port.ok_or_else(|| format!("nothing in the stack listens on port {logical}"))
     }
@@ -446,12 +452,14 @@ impl Site {
     fn resolution(&self, host: &str, resolver: &str) -> Result<Resolution, String> {
         Ok(match host.parse::<IpAddr>() {
             Ok(address) => Resolution::Address(address),
+            Err(_) if host == "localhost" => Resolution::Address(Ipv4Addr::LOCALHOST.into()),
             Err(_) => Resolution::Ask(self.server(resolver)?, fully_qualified(host)?),
         })
     }
 
     fn tls(&self) -> Result<TlsConnector, TlsSetupError> {
-        tls_connector(Some(&self.description.ca_pem))
+        let authority = &self.description.ca_pem;
+        tls_connector(Some(authority.as_str()).filter(|_| !self.is_foreign()))
     }
 
     /// Finds a name server: one of the lab's by its role, or an address.
@@ -476,6 +484,19 @@ fn servers(lab: &Description) -> BTreeMap<String, SocketAddr> {
     servers.insert("authority".to_owned(), lab.authority);
     servers.insert("resolver".to_owned(), lab.resolver);
     servers
+}
+
+/// A stack without the paths of its pages, which are other ones in a container.
+fn without_paths(mut stack: serde_json::Value) -> serde_json::Value {
+    let sites = stack
+        .get_mut("static-sites")
+        .and_then(serde_json::Value::as_object_mut);
+    for site in sites.into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Some(site) = site.as_object_mut() {
+            site.remove("page");
+        }
+    }
+    stack
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, String> {

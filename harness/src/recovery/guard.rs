@@ -23,7 +23,7 @@ use crate::{
     causes::with_causes,
     exit_code::ExitCode,
     journal::{self, Actor},
-    provider::lab::{Reached, reach},
+    provider::{Reached, reach},
 };
 
 /// From one sign of life of the harness to the next.
@@ -82,7 +82,7 @@ async fn begin(journal: &Path) -> Result<pipe::Receiver, String> {
     let read = journal::read(journal).map_err(|error| failed(&error))?;
     let header = read.header().ok_or("the journal has no beginning")?;
     match reach(header).await {
-        Ok(Reached::Lab(_)) => {}
+        Ok(Reached::Here(_)) => {}
         Ok(Reached::Gone(why)) => return Err(why),
         Err(error) => return Err(with_causes(&error)),
     }

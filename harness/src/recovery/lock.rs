@@ -149,6 +149,10 @@ fn key(access: &Access, environment: &str) -> String {
     let system = match access {
         Access::InProcess => "in-process".to_owned(),
         Access::Lab { address, .. } => format!("lab-{address}"),
+        Access::Docker { engine, project } => {
+            let project = project.as_deref().unwrap_or("any-project");
+            format!("docker-{engine}-{project}")
+        }
     };
     format!("{environment}-{system}")
         .chars()

@@ -23,10 +23,7 @@ use witness::Scribe;
 use crate::{
     causes::with_causes,
     journal::{self, Actor, Held, Journal, Record, Writer},
-    provider::{
-        Fault, Provider,
-        lab::{Reached, reach},
-    },
+    provider::{Fault, Reached, reach},
     run::{Others, Owed, Reverting, StepLimits},
 };
 
@@ -101,7 +98,7 @@ async fn restore_held(
         return Ok(recovered);
     };
     let provider = match reach(header).await {
-        Ok(Reached::Lab(provider)) => Ok(provider),
+        Ok(Reached::Here(provider)) => Ok(provider),
         Ok(Reached::Gone(why)) => {
             writer.append(&Record::Gone { why: why.clone() })?;
             recovered.gone = Some(why);

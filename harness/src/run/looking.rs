@@ -89,6 +89,7 @@ pub fn started(plan: &Plan, options: &Options) -> RunStarted {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: options.run_id.clone(),
         drill: plan.drill.name.clone(),
+        drill_file: plan.drill.file.display().to_string(),
         environment: plan.environment.name.clone(),
         started_at: options.started_at.clone(),
         command: options.command.clone(),

@@ -17,7 +17,7 @@ use crate::{
         AbortIf, Expect, Fault, InconclusivePolicy, SteadyState, abort_if::CONDITIONS,
         decode::FAULTS, expectations::EXPECTATIONS,
     },
-    environment::{Ledger, Limits, Observer, Probe, SPEEDS, Service, Tier},
+    environment::{Docker, Ledger, Limits, Observer, Probe, SPEEDS, Service, Tier},
     report::Report,
 };
 use blackstart_lab::{
@@ -91,6 +91,7 @@ pub fn environment() -> Value {
     generator.subschema_for::<Ledger>();
     generator.subschema_for::<Stack>();
     generator.subschema_for::<Limits>();
+    generator.subschema_for::<Docker>();
     generator.subschema_for::<AbortIf>();
     let mut definitions = shape::definitions(generator.take_definitions(true));
     shape::merge_variants(&mut definitions, "AbortIf", &CONDITIONS);
@@ -132,6 +133,7 @@ pub fn environment() -> Value {
                 reference("Ledger"),
                 "Which writes are counted, and how they are read back: what an `rpo` is measured by.",
             ),
+            "docker": described(reference("Docker"), "Where the containers are that targets name."),
             "targets": {
                 "description": "What faults can be applied to, by name.",
                 "type": "object",
@@ -209,7 +211,7 @@ fn step() -> Value {
     })
 }
 
-/// A target: exactly one binding, of which the lab's names exactly one kind of thing.
+/// A target: exactly one binding. The lab's names exactly one kind of thing.
 fn target() -> Value {
     let kinds: Map<String, Value> = ResourceKind::ALL
         .iter()
@@ -230,8 +232,44 @@ fn target() -> Value {
                 "maxProperties": 1,
                 "additionalProperties": false,
             },
+            "docker": containers(),
         },
-        "required": ["lab"],
+        "oneOf": [{ "required": ["lab"] }, { "required": ["docker"] }],
+        "additionalProperties": false,
+    })
+}
+
+/// One way to find containers, and what of the lab is meant that runs in them.
+fn containers() -> Value {
+    json!({
+        "description": "Containers, or something of the lab that runs in one.",
+        "type": "object",
+        "properties": {
+            "container": described(text(), "The name or the id of a container."),
+            "service": described(text(), "A Compose service; every replica of it is meant."),
+            "label": described(text(), "A label, `name` or `name=value`; every container that has it is meant."),
+            "target-group": described(text(), "The target group of the lab's load balancer that runs in it."),
+            "health-check": described(text(), "The health check of the lab's name server that runs in it."),
+            "ports": {
+                "description": "The ports that are shut when ingress is blocked. Default: every TCP port.",
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "anyOf": [
+                        { "type": "integer", "minimum": 1, "maximum": 65535 },
+                        reference("Variable"),
+                    ],
+                },
+            },
+            "from": {
+                "description": "The sources that ingress is blocked for, as `10.0.0.0/8`. Default: every source.",
+                "type": "array",
+                "minItems": 1,
+                "items": text(),
+            },
+        },
+        "oneOf": [{ "required": ["container"] }, { "required": ["service"] }, { "required": ["label"] }],
+        "not": { "required": ["target-group", "health-check"] },
         "additionalProperties": false,
     })
 }

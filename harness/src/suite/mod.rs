@@ -186,10 +186,7 @@ pub async fn conduct(
         .map(|text| secrets.hide(text).into_owned())
         .collect();
     // From what was kept, in which no secret is: whatever is rebuilt later is the same.
-    let judged = recorded(&assignment.folder).and_then(|mut kept| {
-        kept.drill.file.clone_from(&drill.file);
-        judge(&assignment.folder, &kept.drill, &kept.environment)
-    });
+    let judged = rebuild(&assignment.folder);
     let mut report = match judged {
         Ok(report) => report,
         Err(error) if left_broken.is_empty() => return Err(error),
@@ -404,15 +401,18 @@ pub fn rebuild(folder: &Path) -> Result<Report, SuiteError> {
 /// Loads the copies of a drill and its environment, with the variables that were in force.
 fn recorded(folder: &Path) -> Result<catalog::Entry, SuiteError> {
     // A timeline without a beginning is left to the judge.
-    let variables = match Reader::open(folder.join(EVENTS))?.next() {
+    let (variables, file) = match Reader::open(folder.join(EVENTS))?.next() {
         Some(Ok(Entry {
             event: Event::Run(run),
             ..
-        })) => run.variables,
-        Some(_) | None => BTreeMap::new(),
+        })) => (run.variables, run.drill_file),
+        Some(_) | None => (BTreeMap::new(), String::new()),
     };
     let (drill, environment) = (folder.join(DRILL), folder.join(ENVIRONMENT));
-    let (entry, problems) = catalog::load_recorded(&drill, &environment, &variables);
+    let (mut entry, problems) = catalog::load_recorded(&drill, &environment, &variables);
+    if let Some(entry) = entry.as_mut().filter(|_| !file.is_empty()) {
+        entry.drill.file = file.into();
+    }
     entry.ok_or_else(|| SuiteError::Copies {
         folder: folder.to_owned(),
         problems: problems.render(crate::source::Coloring::Plain),

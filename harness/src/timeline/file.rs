@@ -146,7 +146,15 @@ impl Reader {
     /// Opens the file of a timeline.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        match File::open(&path) {
+        // A pipe would keep a reader for ever, and a device might never end.
+        let opened = std::fs::metadata(&path).and_then(|metadata| {
+            if metadata.is_file() {
+                File::open(&path)
+            } else {
+                Err(std::io::Error::other("it is not a regular file"))
+            }
+        });
+        match opened {
             Ok(file) => Ok(Self::new(path, BufReader::new(file))),
             Err(source) => Err(Error::Open { path, source }),
         }

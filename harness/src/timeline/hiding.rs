@@ -67,6 +67,7 @@ fn hide_in_run(run: &mut RunStarted, secrets: &Secrets) {
         tool_version: _,
         run_id: _,
         drill: _,
+        drill_file,
         environment: _,
         started_at: _,
         command,
@@ -81,7 +82,7 @@ fn hide_in_run(run: &mut RunStarted, secrets: &Secrets) {
         dry_run: _,
     } = run;
     hide(command, secrets);
-    hide([host], secrets);
+    hide([host, drill_file], secrets);
     hide(variables.values_mut(), secrets);
     for ProbeStarted { kind, .. } in probes {
         match kind {

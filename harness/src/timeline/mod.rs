@@ -136,6 +136,9 @@ pub struct RunStarted {
     pub run_id: String,
     /// The drill's name.
     pub drill: String,
+    /// The drill's file as it was named. Empty in timelines of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub drill_file: String,
     /// The environment's name.
     pub environment: String,
     /// The wall's clock at the start, RFC 3339 in UTC.

@@ -14,7 +14,7 @@ use super::{
     words,
 };
 use crate::{
-    environment::{DnsView, Target},
+    environment::DnsView,
     episode::course::Stretch,
     timeline::{ProbeKind, TierChecked},
 };
@@ -65,9 +65,9 @@ fn observers<'r>(
         .observers
         .iter()
         .filter_map(move |observer| {
-            match record.environment.targets.get(&observer.watches)? {
-                Target::Lab(resource) if resource.kind == kind => {}
-                Target::Lab(_) => return None,
+            let target = record.environment.targets.get(&observer.watches)?;
+            if target.resource()?.kind != kind {
+                return None;
             }
             let readings = record.observers.get(&observer.name)?;
             Some((observer.name.as_str(), readings))

@@ -116,6 +116,51 @@ fn explain_has_a_page_for_what_a_report_names_and_the_nearest_topic_for_what_is_
 }
 
 #[test]
+fn doctor_says_of_everything_that_drills_need_whether_it_is_there() {
+    let workplace = Workplace::new();
+    let mut command = blackstart(workplace.path(), ["doctor"]);
+    let output = command
+        .env("BLACKSTART_STATE", workplace.path())
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    for line in [
+        "ok    leftovers  no run has left anything broken",
+        "ok    reports    `reports` can be written",
+        "ok    addresses",
+        "timers     a timer of 10 ms was late by",
+    ] {
+        assert!(stdout(&output).contains(line), "{}", stdout(&output));
+    }
+    fs::write(workplace.path().join("file"), "").unwrap();
+    let arguments = ["doctor", "--reports", "file"];
+    let output = blackstart(workplace.path(), arguments).output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("BAD   reports    `file` cannot be written")
+            && stdout(&output).contains("do: give `--reports`"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told() {
+    // Not every system has a file that is always full.
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
+        return;
+    };
+    let mut command = blackstart(&repository(), ["schema", "drill"]);
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("could not write to stdout"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn schemas_are_those_that_are_committed() {
     for of in ["drill", "environment", "report"] {
         let printed = output(&["schema", of]);

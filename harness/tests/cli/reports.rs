@@ -21,8 +21,6 @@ fn a_report_is_rebuilt_from_the_files_of_a_run_to_the_byte() {
     let first = workplace.measured(&mut workplace.run("quick", &[]));
     let run = workplace.only_run();
     let folder = format!("reports/{}", run.file_name().unwrap().to_str().unwrap());
-    // What is rebuilt names the copy of the drill, which is what it was rebuilt from.
-    let same = |text: &str| text.replace(&format!("{folder}/drill.yaml"), "drills/quick.yaml");
     let files = || {
         ["report.json", "TEST-drills.xml"].map(|name| fs::read_to_string(run.join(name)).unwrap())
     };
@@ -40,7 +38,7 @@ fn a_report_is_rebuilt_from_the_files_of_a_run_to_the_byte() {
         stderr(&again)
     );
     let rebuilt = files();
-    assert_eq!(rebuilt.each_ref().map(|text| same(text)), written);
+    assert_eq!(rebuilt, written);
     assert_eq!(stdout(&again).trim_end(), rebuilt[0].trim_end());
     blackstart(workplace.path(), ["report", &folder])
         .output()
@@ -100,9 +98,18 @@ fn a_report_of_something_else_is_a_mistake_and_no_panic() {
     fs::write(damaged.path().join("events.ndjson"), "{}\n{}\n").unwrap();
     let lost = copy_of_quick();
     fs::remove_file(lost.path().join("drill.yaml")).unwrap();
+    // Nobody ever writes into this pipe, so whoever opens it waits for ever.
+    let pipe = copy_of_quick();
+    fs::remove_file(pipe.path().join("events.ndjson")).unwrap();
+    nix::unistd::mkfifo(
+        &pipe.path().join("events.ndjson"),
+        nix::sys::stat::Mode::S_IRWXU,
+    )
+    .unwrap();
     for folder in [
         empty.path(),
         damaged.path(),
+        pipe.path(),
         lost.path(),
         Path::new("/nonexistent"),
     ] {

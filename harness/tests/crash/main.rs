@@ -158,6 +158,10 @@ async fn a_run_killed_together_with_its_guard_is_finished_by_revert_and_breaks_n
     ] {
         assert!(listed.contains(words), "{words}: {listed}");
     }
+    let doctor = rig.about_reports("doctor", &[]);
+    assert_eq!(doctor.status.code(), Some(5));
+    let found = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(found.contains("BAD   leftovers"), "{found}");
     assert_ne!(rig.settings().await, before, "a list changes nothing");
 
     for _ in 0..2 {

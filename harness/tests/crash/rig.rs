@@ -9,7 +9,7 @@ use std::{
 
 use blackstart::{
     journal::{self, Journal, Record},
-    provider::lab::Attached,
+    provider::lab::{LabProvider, TokenFile},
     timeline::{Entry, file::Reader},
 };
 use blackstart_lab::control::{Resource, ResourceKind, Settings};
@@ -44,7 +44,7 @@ expect:
 pub(crate) struct Rig {
     folder: TempDir,
     lab: Child,
-    attached: Attached,
+    control: LabProvider,
 }
 
 impl Rig {
@@ -62,11 +62,12 @@ impl Rig {
             .stdout(Stdio::null());
         let lab = lab.spawn().unwrap();
         until("the lab is up", || token_file.exists()).await;
-        let attached = Attached::find(&token_file).await.unwrap();
+        let TokenFile { address, token } = TokenFile::read(&token_file).unwrap();
+        let control = LabProvider::new(address, &token).unwrap();
         Self {
             folder,
             lab,
-            attached,
+            control,
         }
     }
 
@@ -83,14 +84,7 @@ impl Rig {
             (ResourceKind::HealthCheck, "first"),
         ] {
             let resource = Resource::new(kind, name);
-            settings.push(
-                self.attached
-                    .provider
-                    .state(&resource)
-                    .await
-                    .unwrap()
-                    .settings,
-            );
+            settings.push(self.control.state(&resource).await.unwrap().settings);
         }
         settings
     }
@@ -98,11 +92,7 @@ impl Rig {
     /// Somebody else changes a machine.
     pub(crate) async fn change_first(&self, settings: &Settings) {
         let first = Resource::new(ResourceKind::VirtualMachine, "first");
-        self.attached
-            .provider
-            .apply(&first, settings)
-            .await
-            .unwrap();
+        self.control.apply(&first, settings).await.unwrap();
     }
 
     /// The command line of a run of the drill in the lab.
@@ -129,7 +119,7 @@ impl Rig {
     pub(crate) async fn run(&self) -> Harness {
         let check = Resource::new(ResourceKind::HealthCheck, "first");
         let deadline = Instant::now() + LIMIT;
-        while self.attached.provider.state(&check).await.unwrap().healthy != Some(true) {
+        while self.control.state(&check).await.unwrap().healthy != Some(true) {
             assert!(Instant::now() < deadline, "the lab does not get well");
             sleep(Duration::from_millis(20)).await;
         }
@@ -154,9 +144,14 @@ impl Rig {
 
     /// Reverts what is left, and waits until that is done.
     pub(crate) fn revert(&self, arguments: &[&str]) -> Output {
-        let mut command = program(self.folder.path());
-        command.arg("revert").args(arguments).arg("--reports");
-        command.arg(self.reports()).output().unwrap()
+        self.about_reports("revert", arguments)
+    }
+
+    /// A command that looks at the folder of reports.
+    pub(crate) fn about_reports(&self, command: &str, arguments: &[&str]) -> Output {
+        let mut program = program(self.folder.path());
+        program.arg(command).args(arguments).arg("--reports");
+        program.arg(self.reports()).output().unwrap()
     }
 
     /// Ends the lab as a power cut does.

@@ -226,6 +226,7 @@ impl Script {
             tool_version: "0.1.0".to_owned(),
             run_id: "2026-01-02T03-04-05Z-test".to_owned(),
             drill: "stop-primary".to_owned(),
+            drill_file: String::new(),
             environment: "pair".to_owned(),
             started_at: "2026-01-02T03:04:05Z".to_owned(),
             command: vec!["blackstart".to_owned(), "run".to_owned()],
@@ -400,6 +401,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
             observer("target-health", "web-targets"),
         ],
         ledger: None,
+        docker: None,
         targets: [
             target("web", ResourceKind::Workload),
             target("primary-check", ResourceKind::HealthCheck),

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use blackstart_lab::control::Description;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::LabProvider;
 use crate::{
     journal::{Access, Header, host_name},
-    provider::ProviderError,
+    provider::{Provider, ProviderError, Reached},
 };
 
 /// What is needed to reach a lab, as a file that nobody but its owner can read.
@@ -39,7 +40,7 @@ impl std::fmt::Debug for TokenFile {
 #[derive(Debug, Clone)]
 pub struct Attached {
     /// What changes it.
-    pub provider: LabProvider,
+    pub provider: Arc<dyn Provider>,
     /// What it told of itself.
     pub description: Description,
     /// How it is found again.
@@ -139,27 +140,18 @@ impl Attached {
             token_file,
         };
         Ok(Self {
-            provider,
+            provider: Arc::new(provider),
             description,
             access,
         })
     }
 }
 
-/// What is left of the system that a journal is about.
-#[derive(Debug)]
-pub enum Reached {
-    /// It can be worked on.
-    Lab(Box<LabProvider>),
-    /// It is gone, and with it whatever was broken in it: why that is known.
-    Gone(String),
-}
-
 /// Reaches the system that a journal is about.
 ///
 /// # Errors
 /// If it cannot be reached, and is not known to be gone either.
-pub async fn reach(header: &Header) -> Result<Reached, AttachError> {
+pub(crate) async fn reach(header: &Header) -> Result<Reached, AttachError> {
     let Access::Lab {
         address,
         id,
@@ -196,7 +188,7 @@ pub async fn reach(header: &Header) -> Result<Reached, AttachError> {
         .await
         .map_err(|source| AttachError::Lab { address, source })?;
     Ok(if description.id == *id {
-        Reached::Lab(Box::new(provider))
+        Reached::Here(Arc::new(provider))
     } else {
         let words = format!("the lab at {address} has ended: another one is there now");
         Reached::Gone(words)

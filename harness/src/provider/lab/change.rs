@@ -25,14 +25,14 @@ pub struct Change {
 /// If the environment lacks the target, or its kind of resource cannot do this.
 pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
     use drill::Fault as F;
-    let target = target(environment, fault.target())?;
-    let Target::Lab(resource) = target;
+    let (target, resource) = target(environment, fault.target())?;
+    let unsupported = || ProviderError::Unsupported {
+        fault: fault.kind().to_owned(),
+        resource: resource.to_string(),
+        can: target.faults().join(", "),
+    };
     if !target.faults().contains(&fault.kind()) {
-        return Err(ProviderError::Unsupported {
-            fault: fault.kind().to_owned(),
-            resource: resource.to_string(),
-            can: target.faults().join(", "),
-        });
+        return Err(unsupported());
     }
     let none = Settings::default();
     let settings = match fault {
@@ -52,6 +52,8 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             power: Some(Power::Paused),
             ..none
         },
+        // Nothing in the lab is in a network that it could be taken out of.
+        F::Disconnect { .. } => return Err(unsupported()),
         F::BlockIngress { .. } => Settings {
             ingress: Some(Ingress::Blocked),
             ..none
@@ -109,13 +111,13 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
 pub(super) fn target<'a>(
     environment: &'a Environment,
     name: &str,
-) -> Result<&'a Target, ProviderError> {
-    environment
-        .targets
-        .get(name)
-        .ok_or_else(|| ProviderError::UnknownTarget {
+) -> Result<(&'a Target, &'a Resource), ProviderError> {
+    match environment.targets.get(name) {
+        Some(target @ Target::Lab(resource)) => Ok((target, resource)),
+        Some(Target::Docker(_)) | None => Err(ProviderError::UnknownTarget {
             target: name.to_owned(),
-        })
+        }),
+    }
 }
 
 impl Change {
@@ -135,7 +137,7 @@ impl Change {
 }
 
 /// Those fields of `settings` that are set in `mask`.
-pub(super) fn only(settings: &Settings, mask: &Settings) -> Settings {
+pub(in crate::provider) fn only(settings: &Settings, mask: &Settings) -> Settings {
     Settings {
         replicas: settings.replicas.filter(|_| mask.replicas.is_some()),
         power: settings.power.filter(|_| mask.power.is_some()),
@@ -163,7 +165,7 @@ pub(super) fn only(settings: &Settings, mask: &Settings) -> Settings {
 
 /// The settings with the checksum of a body in its place: what is written to disk has nothing in it that may be a secret, and is
 /// still known again.
-pub(super) fn without_bodies(settings: &Settings) -> Settings {
+pub(in crate::provider) fn without_bodies(settings: &Settings) -> Settings {
     let mut settings = settings.clone();
     if let Some(Answers::Fixed {
         body: Some(body), ..

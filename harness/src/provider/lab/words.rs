@@ -15,17 +15,17 @@ struct Words {
 }
 
 /// What to do so that the settings become these: `set replicas to 0`.
-pub(super) fn orders(settings: &Settings) -> String {
+pub(in crate::provider) fn orders(settings: &Settings) -> String {
     joined(settings, |words| words.order)
 }
 
 /// What the settings are: `replicas 0`.
-pub(super) fn states(settings: &Settings) -> String {
+pub(in crate::provider) fn states(settings: &Settings) -> String {
     joined(settings, |words| format!("{} {}", words.name, words.state))
 }
 
 /// What the settings are called.
-pub(super) fn names(settings: &Settings) -> String {
+pub(in crate::provider) fn names(settings: &Settings) -> String {
     joined(settings, |words| words.name.to_owned())
 }
 

@@ -1,0 +1,155 @@
+//! What a fault does to containers, worked out without an engine, so that a plan can be shown without one.
+
+use blackstart_lab::{
+    control::{Answers, Pulse, Settings},
+    part::ADMIN_PORT,
+};
+
+use super::snapshot::{Blocked, Means};
+use crate::{
+    drill,
+    environment::{Containers, Environment},
+    provider::{ProviderError, lab},
+};
+
+/// A fault as containers feel it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Whom.
+    pub containers: Containers,
+    pub(super) action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Action {
+    /// So many of them run.
+    Scale(u32),
+    Stop,
+    Kill,
+    Pause,
+    /// They are in no network.
+    Disconnect,
+    BlockIngress(Blocked),
+    /// What plays a part of a lab is told to behave in another way.
+    Set(Settings),
+}
+
+/// Works out what a fault does. Touches nothing.
+///
+/// # Errors
+/// If the environment lacks the target, or this cannot be done to it.
+pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
+    use drill::Fault as F;
+    let containers = super::containers(environment, fault.target())?;
+    let can = containers.faults();
+    let unsupported = || ProviderError::Unsupported {
+        fault: fault.kind().to_owned(),
+        resource: containers.to_string(),
+        can: can.join(", "),
+    };
+    if !can.contains(&fault.kind()) {
+        return Err(unsupported());
+    }
+    let none = Settings::default();
+    let action = match fault {
+        F::Scale { replicas, .. } => Action::Scale(*replicas),
+        F::Stop { .. } => Action::Stop,
+        F::Kill { .. } => Action::Kill,
+        F::Pause { .. } => Action::Pause,
+        F::Disconnect { .. } => Action::Disconnect,
+        F::BlockIngress { .. } => Action::BlockIngress(Blocked {
+            ports: containers.ports.clone(),
+            // Without its control plane a lab's part could neither be watched nor repaired.
+            except: if containers.ports.is_empty() {
+                vec![ADMIN_PORT]
+            } else {
+                Vec::new()
+            },
+            from: containers.from.clone(),
+        }),
+        F::ExpireCertificate { .. }
+        | F::LoseZone { .. }
+        | F::FailoverDatabase { .. }
+        | F::ShiftWeights { .. } => return Err(unsupported()),
+        F::BreakHealthPath { path, .. } => Action::Set(Settings {
+            health_check_path: Some(path.clone()),
+            ..none
+        }),
+        F::InvertHealthCheck { .. } => Action::Set(Settings {
+            inverted: Some(true),
+            ..none
+        }),
+        F::DisableHealthCheck { .. } => Action::Set(Settings {
+            disabled: Some(true),
+            ..none
+        }),
+        F::Respond {
+            status,
+            body,
+            delay,
+            pulse,
+            ..
+        } => Action::Set(Settings {
+            answers: Some(Answers::Fixed {
+                status: *status,
+                body: body.clone(),
+                delay: *delay,
+                pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
+            }),
+            ..none
+        }),
+    };
+    Ok(Change {
+        containers: containers.clone(),
+        action,
+    })
+}
+
+impl Change {
+    /// What is done, in words.
+    pub fn describe(&self) -> String {
+        let whom = &self.containers;
+        match &self.action {
+            Action::Scale(replicas) => {
+                format!("run {replicas} containers of docker {whom}, stop the others")
+            }
+            Action::Stop => format!("stop docker {whom}"),
+            Action::Kill => format!("kill docker {whom}"),
+            Action::Pause => format!("pause docker {whom}"),
+            Action::Disconnect => format!("disconnect docker {whom} from all its networks"),
+            Action::BlockIngress(blocked) => {
+                format!("drop new connections to {blocked} of docker {whom}")
+            }
+            Action::Set(settings) => format!("{} on docker {whom}", lab::orders(settings)),
+        }
+    }
+
+    /// What undoing it does, in words, before the state is known.
+    pub fn describe_revert(&self) -> String {
+        let whom = &self.containers;
+        match &self.action {
+            Action::Scale(_) | Action::Stop | Action::Kill => {
+                format!("start what ran of docker {whom}")
+            }
+            Action::Pause => format!("unpause what ran of docker {whom}"),
+            Action::Disconnect => {
+                format!("connect docker {whom} to its networks again, by its addresses and aliases")
+            }
+            Action::BlockIngress(_) => {
+                format!("remove the packet filter from docker {whom}")
+            }
+            Action::Set(settings) => format!(
+                "set {} of docker {whom} back to what it was",
+                lab::names(settings)
+            ),
+        }
+    }
+
+    pub(super) fn means(&self) -> Means {
+        if self.action == Action::Kill {
+            Means::Kill
+        } else {
+            Means::Stop
+        }
+    }
+}

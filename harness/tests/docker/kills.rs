@@ -1,0 +1,102 @@
+//! Harnesses and tests that are killed: nothing stays broken, and nothing stays.
+
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use blackstart::provider::docker::{self, Engine, sweep};
+use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum, NetworkCreateRequest};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{Shared, rig::repository};
+
+/// No condition takes longer on however busy a machine.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// The double failure stops five containers at once; the harness is killed as soon as they are.
+pub(crate) fn nothing_stays_stopped_when_the_harness_is_killed(shared: &Shared) {
+    let rig = shared.rig();
+    let reports = shared.reports.path().join("killed");
+    let mut harness = Command::new(env!("CARGO_BIN_EXE_blackstart"))
+        .args(["run", "drills/double-failure.yaml", "-q"])
+        .args(["--env", "three-tier.docker", "--reports"])
+        .arg(&reports)
+        .current_dir(repository())
+        .env("BLACKSTART_PROJECT", &rig.project)
+        .env("BLACKSTART_STATE", shared.reports.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    shared.threads.block_on(async {
+        let vm = format!("{}_vm_1", rig.project);
+        until("the machine is stopped", async || !runs(shared, &vm).await).await;
+        let process = i32::try_from(harness.id()).unwrap();
+        kill(Pid::from_raw(process), Signal::SIGKILL).unwrap();
+        harness.wait().unwrap();
+        for service in ["vm_1", "web_1", "web_2", "was_1", "was_2"] {
+            let container = format!("{}_{service}", rig.project);
+            until("everything runs again", async || {
+                runs(shared, &container).await
+            })
+            .await;
+        }
+    });
+}
+
+/// A container and a network of a process that is gone are removed, those of one that is there are not.
+pub(crate) fn what_a_test_left_that_was_killed_is_swept_away(shared: &Shared) {
+    let rig = shared.rig();
+    let docker = &rig.docker;
+    let mut gone = Command::new("true").spawn().unwrap();
+    let owner = sweep::created_by_this_process().replace(
+        &format!("\"process\":{}", std::process::id()),
+        &format!("\"process\":{}", gone.id()),
+    );
+    gone.wait().unwrap();
+    let labels = || Some([(sweep::CREATED.to_owned(), owner.clone())].into());
+    let name = format!("{}-left", rig.project);
+    shared.threads.block_on(async {
+        let body = ContainerCreateBody {
+            image: Some(docker::IMAGE.to_owned()),
+            labels: labels(),
+            ..ContainerCreateBody::default()
+        };
+        let left = docker.create_container(None, body).await.unwrap().id;
+        let network = NetworkCreateRequest {
+            name: name.clone(),
+            labels: labels(),
+            ..NetworkCreateRequest::default()
+        };
+        docker.create_network(network).await.unwrap();
+        let engine = Engine::connect().await.unwrap();
+        let found = sweep::leftovers(&engine).await.unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
+        sweep::remove(&engine, &found).await.unwrap();
+        assert!(docker.inspect_container(&left, None).await.is_err());
+        assert!(docker.inspect_network(&name, None).await.is_err());
+        assert!(sweep::leftovers(&engine).await.unwrap().is_empty());
+        assert!(runs(shared, &format!("{}_vm_1", rig.project)).await);
+    });
+}
+
+async fn runs(shared: &Shared, container: &str) -> bool {
+    let docker = &shared.rig().docker;
+    let inspected = docker.inspect_container(container, None).await.unwrap();
+    let status = inspected.state.and_then(|state| state.status);
+    status == Some(ContainerStateStatusEnum::RUNNING)
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
