@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Answers that are kept longer than this outlive a recovery noticeably.
-const KEPT_LONG: Duration = Duration::from_secs(60);
+const KEPT_LONG: Duration = Duration::from_mins(1);
 
 /// How long Route 53 waits for a connection (developer guide, "How Route 53 determines whether an endpoint is healthy").
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
