@@ -219,6 +219,16 @@ fn health_check_blind(record: &Record<'_>, disruptions: &[Attributed]) -> Vec<Fi
     if evidence.is_empty() {
         return Vec::new();
     }
+    // Where one of several noticed, the others had nothing to notice: they watch something else.
+    let noticed = observers(record, ResourceKind::HealthCheck)
+        .chain(observers(record, ResourceKind::LoadBalancer))
+        .any(|(_, readings)| {
+            let mut bad = readings.bad_times().into_iter();
+            bad.any(|(from, _)| from >= issued && from < end)
+        });
+    if noticed {
+        return Vec::new();
+    }
     observers(record, ResourceKind::HealthCheck)
         .filter(|(_, readings)| readings.is_healthy_throughout(issued, end))
         .map(|(observer, _)| {

@@ -317,11 +317,9 @@ pub(crate) fn entries(
     // Drills of other architectures name what this one does not have.
     let mut own = load(vec![repository().join("drills")], None);
     own.retain(|entry| entry.drill.environment == "three-tier");
-    match environment {
-        None => own,
-        Some(_) => {
-            let paths = own.into_iter().map(|entry| entry.drill.file.clone());
-            load(paths.collect(), environment)
-        }
+    if environment.is_none() {
+        return own;
     }
+    let paths = own.into_iter().map(|entry| entry.drill.file.clone());
+    load(paths.collect(), environment)
 }

@@ -15,7 +15,7 @@ use crate::simulation::{Script, drill, entry, environment, sample};
 const EVERY: Duration = Duration::from_secs(2);
 const ISSUED: Duration = Duration::from_secs(20);
 const REVERT: Duration = Duration::from_secs(200);
-const LENGTH: Duration = Duration::from_secs(240);
+const LENGTH: Duration = Duration::from_mins(4);
 
 /// What users, writers and name servers saw, by the second.
 struct Story {
@@ -205,6 +205,19 @@ fn the_longest_part_of_the_recovery_time_is_named_with_what_governs_it() {
     let at_the_servers = recovered(|second| if second < 98 { "primary" } else { "vm" });
     let words = text(&at_the_servers);
     assert!(words.contains("no setting governs"), "{words}");
+}
+
+#[test]
+fn nothing_is_said_of_the_time_of_a_recovery_that_nothing_noticed() {
+    let blip = Story {
+        users: |second| match second {
+            21..60 => Seen::Down(ErrorClass::Refused),
+            _ => Seen::By("primary"),
+        },
+        ..Story::quiet()
+    };
+    assert!(!blip.fires("where-the-time-went"));
+    assert!(blip.fires("health-check-blind"));
 }
 
 #[test]

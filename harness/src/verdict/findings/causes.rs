@@ -40,6 +40,8 @@ pub(super) fn find(record: &Record<'_>, disruptions: &[Attributed], times: &Time
 fn where_the_time_went(record: &Record<'_>, times: &Times) -> Option<Finding> {
     let parts = times.parts();
     let total: f64 = parts.iter().map(|part| part.seconds).sum();
+    // Without anything that noticed or switched there is nothing between the impact and the recovery to tell apart.
+    times.detected.or(times.switched)?;
     let main = parts
         .iter()
         .max_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
@@ -62,7 +64,9 @@ fn where_the_time_went(record: &Record<'_>, times: &Times) -> Option<Finding> {
         },
         _ => match ttl {
             // Without a probe of a resolver its cache is a part of this.
-            Some(ttl) if record.dns(DnsView::Recursive).next().is_none() => {
+            Some(ttl)
+                if times.switched.is_some() && record.dns(DnsView::Recursive).next().is_none() =>
+            {
                 format!("caches and connecting: the record's TTL is {ttl} s")
             }
             Some(_) | None => "connecting, and what clients keep".to_owned(),
