@@ -3,7 +3,7 @@
 //! Such text can move the cursor, turn the reading direction round, pretend to be another line of the report or give orders to a
 //! CI server. Every renderer passes every string that it did not write itself through [`harmless`].
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::Path};
 
 /// Makes a text from outside harmless: what comes back is one line in which everything that is not visible is spelled out, such as
 /// `\n`, `\x1b` or `\u{202e}`, and in which no CI server finds an order (`::error::` at the start of a word, `##[` or `##vso[`).
@@ -28,6 +28,26 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     }
     result.push_str(&text[copied..]);
     Cow::Owned(result)
+}
+
+/// A word as a shell takes it for one, so that a line can be copied. What is not visible is spelled out and then names no file, which
+/// is better than an order.
+pub(crate) fn shell_word(word: &str) -> String {
+    let word = harmless(word);
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@%+=,".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The command that finishes what a run left broken.
+pub(crate) fn revert_command(run: &Path) -> String {
+    format!(
+        "blackstart revert {}",
+        shell_word(&run.display().to_string())
+    )
 }
 
 /// Whether a character shows nothing, or does something else than being shown.

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::{
-    drill::duration_words,
+    drill::{Fault, duration_words},
     environment::{Thing, Touched, check_abort_if},
     plan::longest_fault,
     source::{
@@ -13,6 +13,7 @@ use crate::{
 
 pub(super) fn drill(checker: &Checker<'_>) {
     targets(checker);
+    twice_at_once(checker);
     max_fault(checker);
     let list = checker.file.document.follow(&[Key("abort-if")]);
     check_abort_if(
@@ -57,6 +58,29 @@ fn targets(checker: &Checker<'_>) {
                         .with_hint(hint),
                 );
             }
+        }
+    }
+}
+
+/// The same fault on the same target at the same time: which of the two would be in place is a matter of luck.
+fn twice_at_once(checker: &Checker<'_>) {
+    for (step_index, step) in checker.file.drill.faults.iter().enumerate() {
+        let list = [Key("faults"), Index(step_index), Key("together")];
+        let list = checker.file.document.follow(&list);
+        for (index, fault) in step.faults.iter().enumerate() {
+            let what = |fault: &Fault| (fault.kind(), fault.target().to_owned());
+            let mut earlier = step.faults[..index].iter();
+            if !earlier.any(|earlier| what(&earlier.value) == what(&fault.value)) {
+                continue;
+            }
+            let (kind, target) = what(&fault.value);
+            let node = list.follow(&[Index(index), Key(kind), Key("target")]);
+            let message = format!("`{kind}` is done to `{target}` twice at the same time");
+            checker.push(
+                Problem::error(checker.context.file(), node.place, message).with_hint(
+                    "leave one out, or give each an entry of its own, one after the other",
+                ),
+            );
         }
     }
 }

@@ -6,7 +6,8 @@ use tokio::runtime::Handle;
 
 use super::variable;
 use crate::{
-    journal::{self, Access, Liveness, Owner},
+    hostile::revert_command,
+    journal::{self, Liveness, Owner},
     provider::lab::Attached,
     recovery::{
         self,
@@ -23,6 +24,7 @@ const LAB_VARIABLE: &str = "BLACKSTART_LAB";
 pub(super) struct Claimed {
     lab: Attached,
     guard: PathBuf,
+    reports: PathBuf,
     lock: Lock,
 }
 
@@ -31,7 +33,7 @@ pub(super) struct Claimed {
 pub(super) enum ClaimError {
     #[error(transparent)]
     Lock(#[from] LockError),
-    #[error("a run has left something broken there; finish that with `blackstart revert {}`", .0.display())]
+    #[error("a run has left something broken there; finish that with `{}`", revert_command(.0))]
     Leftovers(PathBuf),
     #[error("could not look for what runs left broken in `{path}`: {source}")]
     Reports {
@@ -69,15 +71,14 @@ impl Claimed {
             run: std::path::absolute(run).map_err(unreadable)?,
         };
         let lock = Lock::take(&lock::folder(variable, reports), &lab.access, &claim)?;
-        for path in recovery::journals_in(reports).map_err(unreadable)? {
-            if is_left_in(&path, &lab.access) {
-                let folder = path.parent().unwrap_or(&path).to_owned();
-                return Err(ClaimError::Leftovers(folder));
-            }
+        let journals = recovery::journals_in(reports).map_err(unreadable)?;
+        if let Some(run) = recovery::left_in(&journals, &lab.access) {
+            return Err(ClaimError::Leftovers(run));
         }
         Ok(Self {
             lab,
             guard: std::env::current_exe().map_err(ClaimError::Program)?,
+            reports: reports.to_owned(),
             lock,
         })
     }
@@ -87,6 +88,7 @@ impl Claimed {
         Place::Attached {
             lab: Box::new(self.lab.clone()),
             guard: self.guard.clone(),
+            reports: self.reports.clone(),
             threads: threads.clone(),
         }
     }
@@ -100,32 +102,15 @@ impl Claimed {
 /// The folders of runs that are over and left something broken, in whatever system.
 pub(super) fn left_broken(reports: &Path) -> Vec<PathBuf> {
     let journals = recovery::journals_in(reports).unwrap_or_default();
-    let is_left = |path: &PathBuf| {
-        journal::read(path).is_ok_and(|journal| {
+    let is_left = |path: &PathBuf| match journal::read(path) {
+        Ok(journal) => {
             let owner = journal.header().map(|header| header.owner.liveness());
             !journal.is_clean() && owner != Some(Liveness::Alive)
-        })
+        }
+        Err(_) => true,
     };
     let left = journals.iter().filter(|path| is_left(path));
     left.filter_map(|path| path.parent())
         .map(Path::to_owned)
         .collect()
-}
-
-/// Whether a journal has something left in this system.
-fn is_left_in(journal: &Path, access: &Access) -> bool {
-    journal::read(journal).is_ok_and(|journal| {
-        let is_there = journal
-            .header()
-            .is_some_and(|header| is_same(&header.access, access));
-        is_there && !journal.is_clean()
-    })
-}
-
-fn is_same(one: &Access, other: &Access) -> bool {
-    match (one, other) {
-        (Access::Lab { id: one, .. }, Access::Lab { id: other, .. }) => one == other,
-        (Access::Docker { .. }, Access::Docker { .. }) => one == other,
-        (Access::InProcess | Access::Lab { .. } | Access::Docker { .. }, _) => false,
-    }
 }

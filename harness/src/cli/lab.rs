@@ -13,6 +13,7 @@ use crate::{
     catalog,
     environment::Environment,
     exit_code::ExitCode,
+    journal::Owner,
     provider::{lab::TokenFile, site::Site},
     suite::Threads,
 };
@@ -120,7 +121,13 @@ fn write_token(site: &Site, path: &Path) -> std::io::Result<()> {
     let Some(lab) = site.lab() else { return Ok(()) };
     let (address, token) = lab.admin();
     let token = token.to_owned();
-    TokenFile { address, token }.write(path)
+    let process = Some(Box::new(Owner::this()));
+    TokenFile {
+        address,
+        token,
+        process,
+    }
+    .write(path)
 }
 
 /// Writes the lab's root certificate where curl can read it.

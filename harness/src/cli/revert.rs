@@ -5,11 +5,15 @@ use std::{
     time::Duration,
 };
 
-use super::{arguments::RevertArguments, print, tell, tell_error};
+use super::{arguments::RevertArguments, print, tell, tell_error, variable};
 use crate::{
     exit_code::ExitCode,
+    hostile::revert_command,
     journal::{self, Actor, Journal, Liveness, Owner},
-    recovery::{self, Recovered, Request},
+    recovery::{
+        self, Recovered, Recovery, Request,
+        lock::{self, Claim},
+    },
     source::Secrets,
     suite::Threads,
 };
@@ -20,7 +24,11 @@ const LOCK: Duration = Duration::from_mins(1);
 /// Watches over a run.
 pub(super) fn guard(journal: &Path) -> ExitCode {
     match Threads::start() {
-        Ok(threads) => threads.block_on(recovery::guard::watch(journal)),
+        Ok(threads) => {
+            let code = threads.block_on(recovery::guard::watch(journal));
+            threads.abandon();
+            code
+        }
         Err(error) => {
             tell_error(&error, &Secrets::default());
             ExitCode::CouldNotRun
@@ -77,17 +85,62 @@ pub(super) fn revert(arguments: &RevertArguments) -> ExitCode {
         };
         code = ExitCode::worst([code, this]);
     }
+    if arguments.run.is_none() && tell_vanished(arguments) {
+        told = true;
+        code = ExitCode::NotRestored;
+    }
     if !told {
         print("nothing is left to revert\n");
     }
     code
 }
 
+/// The claims of runs that are over and left something, or nobody knows what.
+fn stale_claims(arguments: &RevertArguments) -> Vec<Claim> {
+    let folder = lock::folder(variable, &arguments.reports);
+    // A folder that cannot be read has no claims that anybody could do anything about; `doctor` says so.
+    lock::stale_claims(&folder).unwrap_or_default()
+}
+
+/// Tells of the runs whose files are gone, with what they left.
+fn tell_vanished(arguments: &RevertArguments) -> bool {
+    let claims = stale_claims(arguments);
+    let vanished = claims.iter().filter(|claim| !claim.run.exists());
+    let words: Vec<String> = vanished
+        .map(|claim| {
+            format!(
+                "error: {}: the files of this run are gone, so that what {} left broken in `{}` is not known: look at the system, \
+                 and then settle it with `{} --force`",
+                claim.run.display(),
+                claim.owner,
+                claim.environment,
+                revert_command(&claim.run)
+            )
+        })
+        .collect();
+    for words in &words {
+        tell(words);
+    }
+    !words.is_empty()
+}
+
 /// The journals that are asked for.
 fn find(arguments: &RevertArguments) -> Result<Vec<PathBuf>, String> {
     let unreadable = |error| format!("could not read `{}`: {error}", arguments.reports.display());
     let Some(run) = &arguments.run else {
-        return recovery::journals_in(&arguments.reports).map_err(unreadable);
+        let mut journals = recovery::journals_in(&arguments.reports).map_err(unreadable)?;
+        // Runs whose reports are elsewhere left their claims.
+        for claim in stale_claims(arguments) {
+            let here = |journal: &PathBuf| std::path::absolute(journal).ok();
+            let known: Vec<_> = journals.iter().map(here).collect();
+            let others = recovery::journals_of(&claim.run).unwrap_or_default();
+            journals.extend(
+                others
+                    .into_iter()
+                    .filter(|other| !known.contains(&here(other))),
+            );
+        }
+        return Ok(journals);
     };
     if run
         .file_name()
@@ -101,6 +154,14 @@ fn find(arguments: &RevertArguments) -> Result<Vec<PathBuf>, String> {
         if !journals.is_empty() {
             return Ok(journals);
         }
+    }
+    let forget = |run: &Path| lock::forget(&lock::folder(variable, &arguments.reports), run);
+    if arguments.force && forget(run).map_err(unreadable)? {
+        tell(&format!(
+            "{}: its files are gone, and what it left is taken as settled",
+            run.display()
+        ));
+        return Ok(Vec::new());
     }
     Err(format!(
         "there is no {} in `{}`, nor in a run of that name in `{}`",
@@ -117,7 +178,7 @@ fn listed(path: &Path, journal: &Journal) -> String {
         let state = match header.owner.liveness() {
             Liveness::Alive => "is still going on",
             Liveness::Gone => "is over",
-            Liveness::Elsewhere => "was begun on another machine",
+            Liveness::Elsewhere => "was begun elsewhere, on another machine or in a container",
         };
         text.push_str(&format_line(&format!(
             "drill {} in {}, by {}, {state}",
@@ -133,6 +194,11 @@ fn listed(path: &Path, journal: &Journal) -> String {
             "`{}`: {}{failed}",
             left.undo.target, left.undo.words
         )));
+    }
+    if journal.header().is_none() && !journal.is_settled() {
+        text.push_str(&format_line(
+            "it has no beginning, so what it was about is not known",
+        ));
     }
     for damage in journal.unsettled() {
         text.push_str(&format_line(&format!(
@@ -164,10 +230,11 @@ fn finish(path: &Path, journal: &Journal, force: bool, threads: &Threads) -> Exi
         actor: Actor::Revert,
         why: &why,
         force,
-        again: false,
+        again: journal.taken_over().is_some(),
         lock: LOCK,
     };
-    match threads.block_on(recovery::restore(path, &request)) {
+    let restoring = async { Recovery::open(path)?.restore(&request).await };
+    match threads.block_on(restoring) {
         Ok(recovered) => tell_recovered(path, &recovered),
         Err(error) => {
             tell(&format!("error: {}: {error}", path.display()));
@@ -190,6 +257,13 @@ fn tell_recovered(path: &Path, recovered: &Recovered) -> ExitCode {
             "NOT RESTORED {}",
             crate::report::hostile::harmless(target)
         ));
+    }
+    if let Some(reason) = &recovered.unrecorded {
+        tell(&format!(
+            "error: {}: what was done could not be written down, so that nobody else knows of it: {reason}",
+            path.display()
+        ));
+        return ExitCode::NotRestored;
     }
     if recovered.left_broken.is_empty() {
         ExitCode::Passed

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     causes::with_causes,
     exit_code::ExitCode,
+    hostile::revert_command,
     live::{Display, Live},
     provider::{docker, lab::Attached},
     report::{Report, json, junit, terminal as terminal_report},
@@ -74,13 +75,17 @@ fn run_all(
     let threads = Threads::start().map_err(|error| format!("could not start: {error}"))?;
     for run in attached::left_broken(&arguments.reports) {
         tell(&format!(
-            "warning: a run left something broken; finish that with `blackstart revert {}`",
-            run.display()
+            "warning: a run left something broken; finish that with `{}`",
+            revert_command(&run)
         ));
     }
-    let run = arguments.reports.join(run_id.to_string());
-    let claiming = claim(arguments, &entries, &run);
-    let claimed = threads.block_on(claiming)?;
+    let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
+    let claimed = threads
+        .block_on(claim(arguments, &entries, folder.path()))
+        .inspect_err(|_| {
+            // Nothing is in it, and nothing was begun.
+            drop(std::fs::remove_dir(folder.path()));
+        })?;
     let labs = threads.labs();
     let place = match &claimed {
         Some(claimed) => claimed.place(&labs),
@@ -91,7 +96,6 @@ fn run_all(
         Place::Own(_) => usize::from(arguments.jobs),
         Place::Attached { .. } => 1,
     };
-    let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
     let mut assignments = Vec::new();
     for entry in entries {
         assignments.push(Assignment {
@@ -115,7 +119,10 @@ fn run_all(
         .map_err(|error| format!("could not listen for signals: {error}"))?
     {
         Watched::Over(results) => results,
-        Watched::Left(code) => return Ok(code),
+        Watched::Left(code) => {
+            threads.abandon();
+            return Ok(code);
+        }
     };
     if let Some(claimed) = claimed {
         claimed.release();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{exit_code::ExitCode, journal, recovery};
+use crate::{exit_code::ExitCode, hostile::revert_command, journal, recovery};
 
 /// How often somebody wanted the run to stop.
 #[derive(Debug, Default)]
@@ -36,9 +36,9 @@ impl Stopping {
             return (format!("{signal} for the third time: leaving"), Some(code));
         }
         let words = format!(
-            "{signal} for the third time: leaving; {}; finish with: blackstart revert {}",
+            "{signal} for the third time: leaving; {}; finish with: {}",
             listed(&broken),
-            run.display()
+            revert_command(run)
         );
         (words, Some(ExitCode::NotRestored))
     }
@@ -53,14 +53,23 @@ fn listed(broken: &[String]) -> String {
 
 /// What the journals of the run say is left, in words. What ends with this process is not.
 fn still_broken(run: &Path) -> Vec<String> {
-    recovery::journals_of(run)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|path| journal::read(path).ok())
-        .filter(|journal| !journal.is_clean())
-        .flat_map(|journal| journal.leftovers())
-        .map(|left| format!("`{}` ({})", left.undo.target, left.undo.words))
-        .collect()
+    let mut words = Vec::new();
+    for path in recovery::journals_of(run).unwrap_or_default() {
+        match journal::read(&path) {
+            Ok(journal) if journal.is_clean() => {}
+            Ok(journal) => {
+                let left = journal.leftovers().into_iter();
+                words.extend(
+                    left.map(|left| format!("`{}` ({})", left.undo.target, left.undo.words)),
+                );
+            }
+            Err(error) => words.push(format!(
+                "nobody knows what, as `{}` cannot be read: {error}",
+                path.display()
+            )),
+        }
+    }
+    words
 }
 
 #[cfg(test)]

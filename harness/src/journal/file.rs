@@ -3,30 +3,31 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Write},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::block_in_place,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
-use super::{Actor, Damage, FILE_NAME, Header, Journal, Record, line};
+use super::{
+    Actor, Damage, FILE_NAME, Header, Journal, Record,
+    disk::{self, Disk},
+    line,
+};
 use crate::timeline::FaultStep;
 
 /// From one attempt to have the lock to the next.
 const LOCK_EVERY: Duration = Duration::from_millis(10);
 
-/// Appends to one journal.
+/// Appends to one journal. Once it is open nobody can take the file away from it any more.
 #[derive(Debug)]
 pub struct Writer {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     /// How long the file is as far as this writer knows.
     length: u64,
+    disk: Disk,
 }
 
 /// What was found when the lock of a journal was had.
@@ -39,42 +40,42 @@ pub enum Held {
 }
 
 impl Writer {
-    /// Creates the journal of a run in the folder of its drill, and makes sure that it and the folder's entry are on disk.
+    /// Creates the journal of a run in the folder of its drill, and makes sure that it and the folder's entry are on disk. It is
+    /// there with its header or not at all.
     ///
     /// # Errors
     /// If the file is there already, or cannot be created, written or synced.
-    pub fn create(folder: &Path, header: Header) -> io::Result<Self> {
-        while_others_go_on(|| Self::create_here(folder, header))
-    }
-
-    fn create_here(folder: &Path, header: Header) -> io::Result<Self> {
+    pub async fn create(folder: &Path, header: Header) -> io::Result<Self> {
         let path = folder.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create_new(true)
-            .open(&path)?;
-        let mut writer = Self {
+        let (folder, place) = (folder.to_owned(), path.clone());
+        let file = disk::apart(move || create_at(&folder, &place, header)).await??;
+        Ok(Self {
+            length: file.metadata()?.len(),
+            disk: Disk::of(Arc::clone(&file)),
             file,
             path,
-            length: 0,
-        };
-        writer.append_here(&Record::Opened(Box::new(header)))?;
-        writer.file.sync_all()?;
-        File::open(folder)?.sync_all()?;
-        Ok(writer)
+        })
     }
 
-    /// Opens a journal that is there, to go on with it.
+    /// Opens a journal that is there, to go on with it. Where it can only be read, everything but appending works.
     ///
     /// # Errors
-    /// If it cannot be opened for writing.
+    /// If it cannot be read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).append(true).open(path)?;
+        must_be_regular(path)?;
+        let opened = OpenOptions::new().read(true).append(true).open(path);
+        let (file, disk) = match opened {
+            Ok(file) => {
+                let file = Arc::new(file);
+                (Arc::clone(&file), Disk::of(file))
+            }
+            Err(error) => (Arc::new(File::open(path)?), Disk::unwritable(&error)),
+        };
         Ok(Self {
             length: 0,
             file,
             path: path.to_owned(),
+            disk,
         })
     }
 
@@ -110,7 +111,7 @@ impl Writer {
         if length == self.length {
             return Ok(Held::Unchanged);
         }
-        let journal = read(&self.path)?;
+        let journal = self.read()?;
         self.length = length;
         Ok(Held::Changed(Box::new(journal)))
     }
@@ -125,35 +126,12 @@ impl Writer {
     /// somebody else was cut off in: what it was to announce was not begun.
     ///
     /// # Errors
-    /// If it cannot be written or synced: then what it announces must not be done.
-    pub fn append(&mut self, record: &Record) -> io::Result<()> {
-        while_others_go_on(|| self.append_here(record))
-    }
-
-    fn append_here(&mut self, record: &Record) -> io::Result<()> {
-        let mut bytes = line::encode(record)?;
-        let tail = self.unfinished_line()?;
-        let mut before = self.file.metadata()?.len();
-        if !tail.is_empty() {
-            if line::decode(&tail).is_ok() {
-                bytes.insert(0, b'\n');
-            } else {
-                before -= tail.len() as u64;
-                self.file.set_len(before)?;
-            }
-        }
-        let written = self
-            .file
-            .write_all(&bytes)
-            .and_then(|()| self.file.sync_data());
-        if written.is_err() {
-            // On a disk that is full and then is not, what follows must not be glued to half a line.
-            drop(self.file.set_len(before));
-        }
-        written?;
+    /// If it cannot be written or synced, or the disk does not answer: then what it announces must not be begun.
+    pub async fn append(&mut self, record: &Record) -> io::Result<()> {
+        let (before, after) = self.disk.append(line::encode(record)?).await?;
         // What somebody else wrote in between is still to be looked at.
         if before == self.length {
-            self.length = before + bytes.len() as u64;
+            self.length = after;
         }
         Ok(())
     }
@@ -162,7 +140,7 @@ impl Writer {
     ///
     /// # Errors
     /// As for [`Writer::append`].
-    pub fn step(
+    pub async fn step(
         &mut self,
         id: usize,
         by: Actor,
@@ -176,37 +154,52 @@ impl Writer {
             step,
             detail,
         })
+        .await
     }
 
-    /// What follows the last end of a line. Nothing, unless somebody was cut off.
-    fn unfinished_line(&self) -> io::Result<Vec<u8>> {
-        let length = self.file.metadata()?.len();
-        let mut last = [0];
-        if length > 0 {
-            self.file.read_exact_at(&mut last, length - 1)?;
-        }
-        if length == 0 || last == *b"\n" {
-            return Ok(Vec::new());
-        }
-        let bytes = std::fs::read(&self.path)?;
-        let end = bytes.iter().rposition(|byte| *byte == b'\n');
-        Ok(bytes[end.map_or(0, |end| end + 1)..].to_vec())
+    /// Reads what is in it, also if its name is gone or is something else by now.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(&self) -> io::Result<Journal> {
+        Ok(Journal::parse(&disk::bytes_from(&self.file, 0)?))
     }
 
-    /// Where the journal is.
+    /// Where the journal is, or was.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Waits for the disk, which may take a tenth of a second when it is busy. On a thread of a runtime that has several the others
-/// take over what else was to be done there: probes have to ask in time.
-fn while_others_go_on<T>(work: impl FnOnce() -> T) -> T {
-    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-    if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
-        block_in_place(work)
+fn create_at(folder: &Path, path: &Path, header: Header) -> io::Result<Arc<File>> {
+    if path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let beside = folder.join(format!(".{FILE_NAME}.part"));
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(&beside)?;
+    let written = line::encode(&Record::Opened(Box::new(header)))
+        .map_err(io::Error::from)
+        .and_then(|bytes| file.write_all(&bytes))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&beside, path))
+        .and_then(|()| File::open(folder)?.sync_all());
+    if written.is_err() {
+        // The error says what is wrong; half a file beside it is of no use.
+        drop(std::fs::remove_file(&beside));
+    }
+    written.map(|()| Arc::new(file))
+}
+
+/// Opening a pipe would wait for whoever writes into it, for ever.
+fn must_be_regular(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_file() {
+        Ok(())
     } else {
-        work()
+        Err(io::Error::other("it is not a regular file"))
     }
 }
 
@@ -215,6 +208,7 @@ fn while_others_go_on<T>(work: impl FnOnce() -> T) -> T {
 /// # Errors
 /// If the file cannot be read. What is wrong with its lines is no error: it is in the result.
 pub fn read(path: &Path) -> io::Result<Journal> {
+    must_be_regular(path)?;
     Ok(Journal::parse(&std::fs::read(path)?))
 }
 

@@ -4,6 +4,7 @@
 //! Reading it is pure. What is left to be restored is what was captured and not verified as restored since; a record that is
 //! damaged is named and never guessed at.
 
+mod disk;
 mod file;
 mod line;
 mod owner;
@@ -12,7 +13,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 pub use file::{Held, Writer, read};
 pub(crate) use owner::host_name;
-pub use owner::{Liveness, Owner};
+pub use owner::{Liveness, Owner, Place};
 use serde::{Deserialize, Serialize};
 
 use crate::{provider::Undo, timeline::FaultStep};
@@ -112,6 +113,9 @@ pub enum Access {
         id: String,
         /// The file that has the token, as `lab up --token-file` wrote it.
         token_file: PathBuf,
+        /// The lab's process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        process: Option<Box<Owner>>,
     },
     /// Containers of an engine.
     Docker {
@@ -210,6 +214,15 @@ fn owe_what_is_beneath(captured: &mut [Leftover], at: usize) {
 }
 
 impl Access {
+    /// Whether both lead to the same system, which outlives the harness.
+    pub fn is_same_system(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Lab { id: one, .. }, Self::Lab { id: other, .. }) => one == other,
+            (Self::Docker { .. }, Self::Docker { .. }) => self == other,
+            (Self::InProcess | Self::Lab { .. } | Self::Docker { .. }, _) => false,
+        }
+    }
+
     /// Whether what is broken there stays broken when the harness is gone.
     pub fn outlives_the_harness(&self) -> bool {
         match self {
@@ -305,15 +318,22 @@ impl Journal {
         })
     }
 
-    /// Whether nothing in it waits for anybody: all that was captured is restored, or was gone with its harness.
+    /// Whether nothing in it waits for anybody: all that was captured is restored, or was gone with its harness. One without its
+    /// beginning is about nobody knows what, until a person has settled it.
     pub fn is_clean(&self) -> bool {
         if self.unsettled().next().is_some() {
             return false;
         }
-        let outlives = self
-            .header()
-            .is_none_or(|header| header.access.outlives_the_harness());
-        !outlives || self.leftovers().is_empty()
+        match self.header() {
+            Some(header) => !header.access.outlives_the_harness() || self.leftovers().is_empty(),
+            None => self.is_settled() && self.leftovers().is_empty(),
+        }
+    }
+
+    /// Whether a person has looked at what it does not tell.
+    pub fn is_settled(&self) -> bool {
+        let mut records = self.records.iter();
+        records.any(|record| matches!(record, Record::Settled { .. }))
     }
 }
 

@@ -14,6 +14,43 @@ pub struct Owner {
     /// When the process started, in the kernel's ticks since boot: numbers of processes are used again. `None` where the system
     /// does not tell.
     pub process_started: Option<u64>,
+    /// Where its number means that process. `None` where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A running system as processes see it: numbers of processes and addresses of loopback mean something in one such place only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Place {
+    /// The installation (machine-id(5)). Empty where it has none, as in many containers.
+    machine: String,
+    /// The kernel's start (`boot_id`, random(4)).
+    boot: String,
+    /// The namespaces of processes and of the network (namespaces(7)).
+    namespaces: [String; 2],
+}
+
+impl Place {
+    /// Where this process is.
+    fn here() -> Option<Self> {
+        let namespace = |kind: &str| {
+            let link = std::fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+            Some(link.display().to_string())
+        };
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        Some(Self {
+            machine: machine.trim().to_owned(),
+            boot: boot.trim().to_owned(),
+            namespaces: [namespace("pid")?, namespace("net")?],
+        })
+    }
+
+    /// Whether everything that ran there has ended since: the same installation has started anew.
+    fn has_ended(&self, now: &Self) -> bool {
+        !self.machine.is_empty() && self.machine == now.machine && self.boot != now.boot
+    }
 }
 
 /// Whether a process is still there.
@@ -23,7 +60,7 @@ pub enum Liveness {
     Alive,
     /// It is gone.
     Gone,
-    /// It is, or was, on another machine.
+    /// It is, or was, on another machine, or in a container of this one.
     Elsewhere,
 }
 
@@ -36,6 +73,7 @@ impl Owner {
             host: host_name(),
             process,
             process_started: started(process),
+            place: Place::here(),
         }
     }
 
@@ -43,6 +81,15 @@ impl Owner {
     pub fn liveness(&self) -> Liveness {
         if self.host != host_name() {
             return Liveness::Elsewhere;
+        }
+        if let (Some(then), Some(now)) = (&self.place, Place::here())
+            && *then != now
+        {
+            return if then.has_ended(&now) {
+                Liveness::Gone
+            } else {
+                Liveness::Elsewhere
+            };
         }
         let Ok(process) = i32::try_from(self.process) else {
             return Liveness::Gone;
@@ -134,6 +181,35 @@ mod tests {
         assert_eq!(owner.liveness(), Liveness::Gone);
         child.wait().unwrap();
         assert_eq!(owner.liveness(), Liveness::Gone);
+    }
+
+    #[test]
+    fn a_process_of_another_namespace_is_elsewhere_and_one_from_before_a_restart_is_gone() {
+        let Some(here) = Place::here() else { return };
+        let place = |change: fn(&mut Place)| {
+            let mut place = Place {
+                machine: "0123".to_owned(),
+                ..here.clone()
+            };
+            change(&mut place);
+            place
+        };
+        let now = place(|_| {});
+        assert!(place(|place| place.boot.clear()).has_ended(&now));
+        assert!(!place(|place| place.machine = "4567".to_owned()).has_ended(&now));
+        let unnamed = place(|place| {
+            place.machine.clear();
+            place.boot.clear();
+        });
+        assert!(!unnamed.has_ended(&place(|place| place.machine.clear())));
+        let contained = Owner {
+            place: Some(Place {
+                namespaces: ["pid:[1]".to_owned(), "net:[1]".to_owned()],
+                ..here
+            }),
+            ..Owner::this()
+        };
+        assert_eq!(contained.liveness(), Liveness::Elsewhere);
     }
 
     #[test]

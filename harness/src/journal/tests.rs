@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::*;
@@ -14,6 +15,7 @@ fn header() -> Header {
             address: "127.0.0.1:4000".parse().unwrap(),
             id: "ab12".into(),
             token_file: "/run/lab.json".into(),
+            process: None,
         },
         events: "events.ndjson".into(),
         owner: Owner::this(),
@@ -68,9 +70,12 @@ fn ids(journal: &Journal) -> Vec<usize> {
 }
 
 fn write(folder: &tempfile::TempDir, records: &[Record]) -> Writer {
-    let mut writer = Writer::create(folder.path(), header()).unwrap();
+    let mut writer = Writer::create(folder.path(), header())
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     for record in records {
-        writer.append(record).unwrap();
+        writer.append(record).now_or_never().unwrap().unwrap();
     }
     writer
 }
@@ -105,7 +110,10 @@ fn what_was_written_can_be_read_back_word_by_word() {
 fn a_journal_that_is_there_is_never_written_over() {
     let folder = tempfile::tempdir().unwrap();
     drop(write(&folder, &[]));
-    let error = Writer::create(folder.path(), header()).unwrap_err();
+    let error = Writer::create(folder.path(), header())
+        .now_or_never()
+        .unwrap()
+        .unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
 }
 
@@ -211,7 +219,11 @@ async fn a_writer_that_has_the_lock_is_told_what_another_wrote() {
     assert_eq!(ids(&journal), [0]);
     let error = harness.hold(Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    guard.append(&step(0, FaultStep::Restored)).unwrap();
+    guard
+        .append(&step(0, FaultStep::Restored))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     guard.release();
     let Held::Changed(journal) = harness.hold(Duration::ZERO).await.unwrap() else {
         panic!("the guard has written")
@@ -225,8 +237,16 @@ fn what_another_wrote_is_not_hidden_by_a_record_of_ones_own() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = write(&folder, &[captured(0)]);
     let mut guard = Writer::open(harness.path()).unwrap();
-    guard.append(&step(0, FaultStep::Restored)).unwrap();
-    harness.append(&step(0, FaultStep::RevertIssued)).unwrap();
+    guard
+        .append(&step(0, FaultStep::Restored))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
+    harness
+        .append(&step(0, FaultStep::RevertIssued))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     let Held::Changed(journal) = harness.look().unwrap() else {
         panic!("the guard has written")
     };
@@ -279,7 +299,11 @@ fn who_goes_on_with_a_torn_journal_leaves_no_damage_behind() {
         let path = folder.path().join(FILE_NAME);
         std::fs::write(&path, &whole[..length]).unwrap();
         let mut writer = Writer::open(&path).unwrap();
-        writer.append(&step(0, FaultStep::Restored)).unwrap();
+        writer
+            .append(&step(0, FaultStep::Restored))
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         let journal = read(&path).unwrap();
         assert!(journal.damaged.is_empty() && !journal.torn, "{length}");
         let whole_lines = if length >= whole.len() - 1 {

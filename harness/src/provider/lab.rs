@@ -12,7 +12,7 @@ pub(super) use attached::reach;
 pub use attached::{AttachError, Attached, TokenFile};
 use blackstart_lab::control::{Description, Resource, Settings, State, UnknownKind};
 pub use change::{Change, change};
-pub(super) use change::{only, without_bodies};
+pub(super) use change::{only, without_texts};
 use serde::de::DeserializeOwned;
 pub(super) use words::{names, orders, states};
 
@@ -234,7 +234,7 @@ impl Fault for LabFault {
                 resource: self.resource.to_string(),
                 words: format!("{} on lab {}", orders(&before), self.resource),
                 state: value(&before)?,
-                injected: value(&without_bodies(&self.settings))?,
+                injected: value(&without_texts(&self.settings))?,
             })
         })
     }
@@ -255,7 +255,7 @@ impl Fault for LabFault {
             let now = only(&state.settings, &captured);
             Ok(if now == captured {
                 Current::AsCaptured
-            } else if without_bodies(&now) == settings(undo, &undo.injected)? {
+            } else if without_texts(&now) == settings(undo, &undo.injected)? {
                 Current::AsInjected
             } else {
                 Current::Otherwise(format!(

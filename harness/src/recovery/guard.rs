@@ -2,7 +2,8 @@
 //!
 //! Its standard input is a pipe that the harness writes a byte into every half second, and a word when all is well. What the
 //! guard has to say to the harness goes to its standard output, what it has to say to people to standard error. It has a session
-//! of its own and takes no notice of signals but SIGKILL: it ends when the harness says so, or when everything is restored.
+//! of its own and takes no notice of the signals that end programs, but for SIGKILL: it ends when the harness says so, or when
+//! everything is restored. It holds the journal and the way to the targets open from the beginning.
 
 use std::{
     io::{self, Write},
@@ -15,16 +16,11 @@ use tokio::{
     io::AsyncReadExt,
     net::unix::pipe,
     signal::unix::{SignalKind, signal},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
-use super::{Recovered, Request, restore};
-use crate::{
-    causes::with_causes,
-    exit_code::ExitCode,
-    journal::{self, Actor},
-    provider::{Reached, reach},
-};
+use super::{Recovered, Recovery, Request};
+use crate::{exit_code::ExitCode, journal::Actor};
 
 /// From one sign of life of the harness to the next.
 pub(super) const BEAT_EVERY: Duration = Duration::from_millis(500);
@@ -38,6 +34,13 @@ pub(super) const READY: &str = "ready";
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long a harness that is silent may still have the journal.
 const LOCK: Duration = Duration::from_secs(1);
+/// What the guard says to each sign of life.
+pub(super) const ECHO: &str = "here";
+/// How long a guard tries to restore what a harness left that is gone: systems that do not answer come back.
+const KEEP_TRYING: Duration = Duration::from_mins(10);
+/// From one attempt to the next; doubled each time, up to the longest.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+const TRY_AGAIN_AT_MOST: Duration = Duration::from_secs(30);
 
 /// What is heard of the harness.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ enum Heard {
 /// Watches over a run until it is done.
 pub(crate) async fn watch(journal: &Path) -> ExitCode {
     match begin(journal).await {
-        Ok(harness) => keep_watch(journal, harness).await,
+        Ok((harness, recovery)) => keep_watch(harness, recovery).await,
         Err(reason) => {
             say(&format!("the guard cannot watch: {reason}"));
             ExitCode::CouldNotRun
@@ -60,8 +63,8 @@ pub(crate) async fn watch(journal: &Path) -> ExitCode {
     }
 }
 
-/// Leaves the terminal, and makes sure that everything it takes to restore is at hand.
-async fn begin(journal: &Path) -> Result<pipe::Receiver, String> {
+/// Leaves the terminal, and takes everything in hand that it takes to restore.
+async fn begin(journal: &Path) -> Result<(pipe::Receiver, Recovery), String> {
     let failed = |error: &dyn std::error::Error| error.to_string();
     // A leader of a process group, as one started from a shell would be, has no terminal to leave that it shares.
     let _leader = nix::unistd::setsid();
@@ -70,6 +73,9 @@ async fn begin(journal: &Path) -> Result<pipe::Receiver, String> {
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::quit(),
+        SignalKind::alarm(),
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
     ] {
         // Once somebody listens the signal does nothing else any more, and that lasts for as long as the process does.
         drop(signal(kind).map_err(|error| failed(&error))?);
@@ -79,28 +85,28 @@ async fn begin(journal: &Path) -> Result<pipe::Receiver, String> {
         .try_clone_to_owned()
         .and_then(pipe::Receiver::from_owned_fd)
         .map_err(|error| failed(&error))?;
-    let read = journal::read(journal).map_err(|error| failed(&error))?;
-    let header = read.header().ok_or("the journal has no beginning")?;
-    match reach(header).await {
-        Ok(Reached::Here(_)) => {}
-        Ok(Reached::Gone(why)) => return Err(why),
-        Err(error) => return Err(with_causes(&error)),
-    }
+    let mut recovery = Recovery::open(journal).map_err(|error| failed(&error))?;
+    recovery.reach().await?;
     tell_harness(READY);
-    Ok(input)
+    Ok((input, recovery))
 }
 
-async fn keep_watch(journal: &Path, mut harness: pipe::Receiver) -> ExitCode {
+async fn keep_watch(mut harness: pipe::Receiver, mut recovery: Recovery) -> ExitCode {
     let mut tail = Vec::new();
     let mut has_restored = false;
     loop {
-        let why = match listen(&mut harness, &mut tail).await {
-            Heard::Beat => continue,
+        let (why, is_gone) = match listen(&mut harness, &mut tail).await {
+            Heard::Beat => {
+                tell_harness(ECHO);
+                continue;
+            }
             Heard::Done => return ExitCode::Passed,
-            Heard::Nothing => "the guard has not heard of the harness for three seconds",
-            Heard::Gone => "the guard found the harness gone",
+            Heard::Nothing => (
+                "the guard has not heard of the harness for three seconds",
+                false,
+            ),
+            Heard::Gone => ("the guard found the harness gone", true),
         };
-        let is_gone = why.ends_with("gone");
         let request = Request {
             actor: Actor::Guard,
             why,
@@ -108,21 +114,46 @@ async fn keep_watch(journal: &Path, mut harness: pipe::Receiver) -> ExitCode {
             again: is_gone && has_restored,
             lock: LOCK,
         };
-        match restore(journal, &request).await {
+        if is_gone {
+            return restore_until_done(&mut recovery, &request).await;
+        }
+        match recovery.restore(&request).await {
             Ok(recovered) => {
                 has_restored |= !recovered.restored.is_empty();
                 tell(why, &recovered);
             }
             Err(error) => say(&format!("{why}, and could not restore anything: {error}")),
         }
-        if is_gone {
-            let clean = journal::read(journal).is_ok_and(|journal| journal.leftovers().is_empty());
-            return if clean {
-                ExitCode::Passed
-            } else {
-                ExitCode::NotRestored
-            };
+    }
+}
+
+/// Restores what a harness left that is gone, and tries again where that may help: nobody else is there to do it.
+async fn restore_until_done(recovery: &mut Recovery, request: &Request<'_>) -> ExitCode {
+    let give_up = Instant::now() + KEEP_TRYING;
+    let mut pause = TRY_AGAIN;
+    loop {
+        let again = match recovery.restore(request).await {
+            Ok(recovered) => {
+                tell(request.why, &recovered);
+                if recovered.left_broken.is_empty() {
+                    return ExitCode::Passed;
+                }
+                recovered.is_worth_another
+            }
+            Err(error) => {
+                say(&format!(
+                    "{}, and could not restore anything: {error}",
+                    request.why
+                ));
+                true
+            }
+        };
+        if !again || Instant::now() + pause > give_up {
+            return ExitCode::NotRestored;
         }
+        say(&format!("the guard tries again in {} s", pause.as_secs()));
+        sleep(pause).await;
+        pause = TRY_AGAIN_AT_MOST.min(pause * 2);
     }
 }
 
@@ -151,6 +182,8 @@ fn tell(why: &str, recovered: &Recovered) {
         restored,
         left_broken,
         gone,
+        unrecorded,
+        is_worth_another: _,
     } = recovered;
     if !(restored.is_empty() && left_broken.is_empty()) {
         tell_harness(why);
@@ -164,6 +197,9 @@ fn tell(why: &str, recovered: &Recovered) {
     }
     if let Some(gone) = gone {
         say(gone);
+    }
+    if let Some(reason) = unrecorded {
+        say(&format!("the undo journal could not be written: {reason}"));
     }
 }
 

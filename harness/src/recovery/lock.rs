@@ -12,7 +12,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::journals_of;
-use crate::journal::{self, Access, Owner};
+use crate::{
+    hostile::revert_command,
+    journal::{self, Access, Owner},
+};
 
 /// Where locks are kept, if not in the user's folder for such things.
 pub const FOLDER_VARIABLE: &str = "BLACKSTART_STATE";
@@ -34,6 +37,9 @@ pub struct Claim {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// The lab's own file, locked as well: whoever keeps locks in another folder still uses that one.
+    _token_file: Option<File>,
+    run: PathBuf,
 }
 
 /// A system could not be had.
@@ -45,8 +51,19 @@ pub enum LockError {
     /// Somebody else has it and has not yet said who that is.
     #[error("somebody else runs a drill there, who has just begun")]
     TakenByNobody,
+    /// Somebody else has it who keeps locks elsewhere.
+    #[error("somebody else runs a drill there, who keeps locks elsewhere: another user, or with another {FOLDER_VARIABLE}; `{}` is locked", .0.display())]
+    TakenElsewhere(PathBuf),
+    /// Whoever had it before is gone, and so are the files that would say what was left.
+    #[error("{} is gone, and so are the files of that run, so that what it left broken is not known: look at the system, and then settle it with `{} --force`", .claim.owner, revert_command(.run))]
+    Vanished {
+        /// Who had it.
+        claim: Box<Claim>,
+        /// The folder of the run.
+        run: PathBuf,
+    },
     /// Whoever had it before is gone and has left something broken.
-    #[error("{} is gone and has left something broken; finish that with `blackstart revert {}`", .claim.owner, .run.display())]
+    #[error("{} is gone and has left something broken; finish that with `{}`", .claim.owner, revert_command(.run))]
     Stale {
         /// Who had it.
         claim: Box<Claim>,
@@ -70,7 +87,7 @@ impl Lock {
     /// # Errors
     /// If it is not to be had.
     pub fn take(folder: &Path, access: &Access, claim: &Claim) -> Result<Self, LockError> {
-        let path = folder.join(format!("{}.lock", key(access, &claim.environment)));
+        let path = folder.join(format!("{}.lock", key(access)));
         let failed = |source| LockError::File {
             path: path.clone(),
             source,
@@ -89,9 +106,11 @@ impl Lock {
         let former: Option<Claim> = serde_json::from_str(&text).ok();
         match (locked, former) {
             (Ok(()), Some(former)) => {
-                if let Some(run) = leftovers_of(&former.run) {
-                    let claim = Box::new(former);
-                    return Err(LockError::Stale { claim, run });
+                let (run, claim) = (former.run.clone(), Box::new(former));
+                match what_is_left(&run) {
+                    Left::Nothing => {}
+                    Left::Something => return Err(LockError::Stale { claim, run }),
+                    Left::Unknown => return Err(LockError::Vanished { claim, run }),
                 }
             }
             (Ok(()), None) => {}
@@ -101,16 +120,22 @@ impl Lock {
             (Err(TryLockError::WouldBlock), None) => return Err(LockError::TakenByNobody),
             (Err(TryLockError::Error(source)), _) => return Err(failed(source)),
         }
-        let lock = Self { file };
+        let lock = Self {
+            file,
+            _token_file: lock_token_file(access)?,
+            run: claim.run.clone(),
+        };
         let text = serde_json::to_string(claim).map_err(|error| failed(error.into()))?;
         lock.write(&text).map_err(failed)?;
         Ok(lock)
     }
 
-    /// Lets others have it.
+    /// Lets others have it. The claim stays if the run left something: then the next one finds that.
     pub fn release(self) {
-        // With what was written in it still there the next one reads a journal that is clean.
-        drop(self.write(""));
+        if what_is_left(&self.run) == Left::Nothing {
+            // With what was written in it still there the next one reads a journal that is clean.
+            drop(self.write(""));
+        }
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
@@ -137,15 +162,102 @@ pub fn folder(variable: impl Fn(&str) -> Option<String>, reports: &Path) -> Path
     )
 }
 
-/// What is left broken by a run that is gone: its folder, if there is anything. One whose files are gone has told all it will.
-fn leftovers_of(run: &Path) -> Option<PathBuf> {
+/// The claims in a folder of locks of runs that are over and were not clean when they ended.
+///
+/// # Errors
+/// If the folder is there and cannot be read.
+pub fn stale_claims(folder: &Path) -> io::Result<Vec<Claim>> {
+    let stale = |file: &File, claim: &Claim| {
+        file.try_lock().is_ok() && what_is_left(&claim.run) != Left::Nothing
+    };
+    let claims = claims_in(folder)?.into_iter();
+    Ok(claims
+        .filter(|(file, claim)| stale(file, claim))
+        .map(|(_, claim)| claim)
+        .collect())
+}
+
+/// Takes what a run left as settled whose files are gone. Whether there was such a claim.
+///
+/// # Errors
+/// If the folder cannot be read or a claim not be removed.
+pub fn forget(folder: &Path, run: &Path) -> io::Result<bool> {
+    let run = std::path::absolute(run)?;
+    let mut found = false;
+    for (file, claim) in claims_in(folder)? {
+        if claim.run == run && what_is_left(&run) == Left::Unknown && file.try_lock().is_ok() {
+            file.set_len(0)?;
+            found = true;
+        }
+    }
+    Ok(found)
+}
+
+fn claims_in(folder: &Path) -> io::Result<Vec<(File, Claim)>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut claims = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "lock")
+        {
+            let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            if let Ok(claim) = serde_json::from_str(&text) {
+                claims.push((file, claim));
+            }
+        }
+    }
+    Ok(claims)
+}
+
+/// Locks the file that a lab is reached by, which everybody needs who uses the lab.
+fn lock_token_file(access: &Access) -> Result<Option<File>, LockError> {
+    let Access::Lab { token_file, .. } = access else {
+        return Ok(None);
+    };
+    let failed = |source| LockError::File {
+        path: token_file.clone(),
+        source,
+    };
+    let file = File::open(token_file).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(LockError::TakenElsewhere(token_file.clone())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// What is known of what a run left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
+    /// Its files are gone.
+    Unknown,
+}
+
+fn what_is_left(run: &Path) -> Left {
+    if !run.is_dir() {
+        return Left::Unknown;
+    }
     let journals = journals_of(run).unwrap_or_default();
     let is_clean = |path: &PathBuf| journal::read(path).is_ok_and(|journal| journal.is_clean());
-    (!journals.iter().all(is_clean)).then(|| run.to_owned())
+    if journals.iter().all(is_clean) {
+        Left::Nothing
+    } else {
+        Left::Something
+    }
 }
 
 /// The name of a system's lock.
-fn key(access: &Access, environment: &str) -> String {
+fn key(access: &Access) -> String {
     let system = match access {
         Access::InProcess => "in-process".to_owned(),
         Access::Lab { address, .. } => format!("lab-{address}"),
@@ -154,7 +266,7 @@ fn key(access: &Access, environment: &str) -> String {
             format!("docker-{engine}-{project}")
         }
     };
-    format!("{environment}-{system}")
+    system
         .chars()
         .map(|letter| match letter {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' => letter,
@@ -167,15 +279,20 @@ fn key(access: &Access, environment: &str) -> String {
 mod tests {
     use super::*;
 
-    fn access() -> Access {
+    /// A lab, as far as locks are concerned: a file that stands for it.
+    fn access(folder: &Path, port: u16) -> Access {
+        let token_file = folder.join(format!("{port}.json"));
+        std::fs::write(&token_file, "").unwrap();
         Access::Lab {
-            address: "127.0.0.1:4000".parse().unwrap(),
-            id: "ab12".into(),
-            token_file: "/run/lab.json".into(),
+            address: ([127, 0, 0, 1], port).into(),
+            id: port.to_string(),
+            token_file,
+            process: None,
         }
     }
 
     fn claim(run: &Path) -> Claim {
+        std::fs::create_dir_all(run).unwrap();
         Claim {
             owner: Owner::this(),
             since: "2026-01-01T00:00:00Z".into(),
@@ -188,7 +305,8 @@ mod tests {
     fn the_second_is_told_who_has_it_and_has_it_when_the_first_has_gone() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        let take = || Lock::take(folder.path(), &access(), &claim(&run));
+        let access = access(folder.path(), 4000);
+        let take = || Lock::take(folder.path(), &access, &claim(&run));
         let first = take().unwrap();
         let LockError::Taken(claim) = take().unwrap_err() else {
             panic!("is free")
@@ -201,32 +319,60 @@ mod tests {
     }
 
     #[test]
+    fn who_keeps_locks_elsewhere_is_told_all_the_same() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let run = folder.path().join("run");
+        let access = access(folder.path(), 4000);
+        let _first = Lock::take(folder.path(), &access, &claim(&run)).unwrap();
+        let second = Lock::take(elsewhere.path(), &access, &claim(&run));
+        let words = second.unwrap_err().to_string();
+        assert!(words.contains("4000.json` is locked"), "{words}");
+    }
+
+    #[test]
     fn another_system_is_another_lock() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        let _first = Lock::take(folder.path(), &access(), &claim(&run)).unwrap();
-        let other = Access::Lab {
-            address: "127.0.0.1:4001".parse().unwrap(),
-            id: "cd34".into(),
-            token_file: "/run/lab.json".into(),
+        let take = |port| {
+            let access = access(folder.path(), port);
+            Lock::take(folder.path(), &access, &claim(&run))
         };
-        Lock::take(folder.path(), &other, &claim(&run)).unwrap();
+        let _first = take(4000).unwrap();
+        take(4001).unwrap();
+    }
+
+    #[test]
+    fn a_run_whose_files_are_gone_is_not_taken_for_one_that_left_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, next) = (folder.path().join("run"), folder.path().join("next"));
+        let access = access(folder.path(), 4000);
+        drop(Lock::take(folder.path(), &access, &claim(&run)).unwrap());
+        std::fs::remove_dir(&run).unwrap();
+        let take = || Lock::take(folder.path(), &access, &claim(&next));
+        let error = take().unwrap_err();
+        assert!(matches!(error, LockError::Vanished { .. }), "{error}");
+        assert_eq!(stale_claims(folder.path()).unwrap()[0].run, run);
+        assert!(!forget(folder.path(), &next).unwrap());
+        assert!(forget(folder.path(), &run).unwrap());
+        assert_eq!(stale_claims(folder.path()).unwrap(), []);
+        take().unwrap();
     }
 
     #[test]
     fn one_that_was_left_with_something_broken_is_not_taken_over() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        std::fs::create_dir(&run).unwrap();
-        drop(Lock::take(folder.path(), &access(), &claim(&run)).unwrap());
+        let access = access(folder.path(), 4000);
+        let take = || Lock::take(folder.path(), &access, &claim(&run));
+        let first = take().unwrap();
         std::fs::write(run.join(journal::FILE_NAME), "damaged\n").unwrap();
-        let error = Lock::take(folder.path(), &access(), &claim(&run)).unwrap_err();
+        // The claim outlives a release, too.
+        first.release();
+        let error = take().unwrap_err();
         let words = error.to_string();
         assert!(matches!(error, LockError::Stale { .. }), "{words}");
-        assert!(
-            words.contains(&format!("blackstart revert {}", run.display())),
-            "{words}"
-        );
+        let command = format!("blackstart revert {}", run.display());
+        assert!(words.contains(&command), "{words}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Restoring without the run that broke something: from its journal alone, by its guard or by `blackstart revert`.
 //!
-//! - [`restore`] finishes what a journal says is left.
+//! - [`Recovery::restore`] finishes what a journal says is left.
 //! - [`guard`] is the process that does so by itself when the harness is gone or stands still, `guarding` its other end.
 //! - [`lock`] lets one harness at a time have a system that outlives it.
 //! - [`journals_in`] finds the journals of all runs.
@@ -13,18 +13,20 @@ mod witness;
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-pub(crate) use guarding::Guarding;
 pub use guarding::GuardingError;
+pub(crate) use guarding::{Guarding, Pulse};
+use tokio::time::sleep;
 use witness::Scribe;
 
 use crate::{
     causes::with_causes,
-    journal::{self, Actor, Held, Journal, Record, Writer},
-    provider::{Fault, Reached, reach},
-    run::{Others, Owed, Reverting, StepLimits},
+    journal::{self, Access, Actor, Header, Journal, Leftover, Record, Writer},
+    provider::{Fault, Provider, Reached, reach},
+    run::{Others, Owed, Reverted, Reverting, StepLimits},
 };
 
 /// How something is restored from a journal.
@@ -51,137 +53,242 @@ pub struct Recovered {
     pub left_broken: Vec<String>,
     /// Why the targets are gone with everything that was broken in them, if they are.
     pub gone: Option<String>,
+    /// Why what was done could not be written down, if it could not.
+    pub unrecorded: Option<String>,
+    /// Whether another attempt may do better.
+    pub is_worth_another: bool,
 }
 
-/// Restores what a journal says is left. Doing it twice is doing it once.
-///
-/// # Errors
-/// If the journal cannot be read or locked. That something could not be restored is no error: the result names it.
-pub async fn restore(path: &Path, request: &Request<'_>) -> io::Result<Recovered> {
-    let mut writer = Writer::open(path)?;
-    let journal = match (writer.hold(request.lock).await, request.actor) {
-        (Ok(Held::Changed(journal)), _) => *journal,
-        (Ok(Held::Unchanged), _) => Journal::default(),
-        // A harness that stands still with the lock in its hand would keep everybody from restoring. It finds out when it goes on.
-        (Err(error), Actor::Guard) if error.kind() == io::ErrorKind::TimedOut => {
-            journal::read(path)?
-        }
-        (Err(error), Actor::Harness | Actor::Guard | Actor::Revert) => return Err(error),
-    };
-    let recovered = restore_held(&mut writer, &journal, request).await;
-    writer.release();
-    recovered
+/// How often a system is asked whether it is there, before that counts as an answer.
+const REACH_ATTEMPTS: u32 = 3;
+/// From the first time to the second; doubled each time.
+const REACH_BACKOFF: Duration = Duration::from_millis(500);
+
+/// A journal and the way to its targets, held open: what is deleted or moved meanwhile keeps nobody from restoring.
+#[derive(Debug)]
+pub struct Recovery {
+    writer: Writer,
+    provider: Option<Arc<dyn Provider>>,
 }
 
-async fn restore_held(
-    writer: &mut Writer,
-    journal: &Journal,
-    request: &Request<'_>,
-) -> io::Result<Recovered> {
-    let mut recovered = Recovered::default();
-    settle(writer, journal, request, &mut recovered)?;
-    let leftovers = if request.again {
-        journal.captured()
-    } else {
-        journal.leftovers()
-    };
-    if leftovers.is_empty() {
-        return Ok(recovered);
+impl Recovery {
+    /// Opens a journal. Its targets are looked for when they are needed.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn open(journal: &Path) -> io::Result<Self> {
+        Ok(Self {
+            writer: Writer::open(journal)?,
+            provider: None,
+        })
     }
-    let Some(header) = journal.header() else {
-        recovered.left_broken.extend(leftovers.iter().map(|left| {
-            format!(
-                "`{}` cannot be reached, as the journal does not tell how; by hand: {}",
-                left.undo.target, left.undo.words
-            )
-        }));
-        return Ok(recovered);
-    };
-    let provider = match reach(header).await {
-        Ok(Reached::Here(provider)) => Ok(provider),
-        Ok(Reached::Gone(why)) => {
-            writer.append(&Record::Gone { why: why.clone() })?;
-            recovered.gone = Some(why);
-            return Ok(recovered);
+
+    /// Reaches the targets now, so that nothing else is needed later.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    pub async fn reach(&mut self) -> Result<(), String> {
+        let journal = self.writer.read().map_err(|error| error.to_string())?;
+        let header = journal.header().ok_or("the journal has no beginning")?;
+        match reach(header).await {
+            Ok(Reached::Here(provider)) => {
+                self.provider = Some(provider);
+                Ok(())
+            }
+            Ok(Reached::Gone(why)) => Err(why),
+            Err(error) => Err(with_causes(&error)),
         }
-        Err(error) => Err(with_causes(&error)),
-    };
-    writer.append(&Record::TakenOver {
-        by: request.actor,
-        at: jiff::Timestamp::now().to_string(),
-        why: request.why.to_owned(),
-    })?;
-    let faults: Vec<Result<Box<dyn Fault>, String>> = leftovers
-        .iter()
-        .map(|left| match &provider {
+    }
+
+    /// What the journal says now.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn journal(&self) -> io::Result<Journal> {
+        self.writer.read()
+    }
+
+    /// Restores what the journal says is left. Doing it twice is doing it once.
+    ///
+    /// # Errors
+    /// If the journal cannot be read or locked. That something could not be restored is no error: the result names it.
+    pub async fn restore(&mut self, request: &Request<'_>) -> io::Result<Recovered> {
+        match (self.writer.hold(request.lock).await, request.actor) {
+            (Ok(_), _) => {}
+            // A harness that stands still with the lock in its hand would keep everybody from restoring. It finds out when it goes on.
+            (Err(error), Actor::Guard) if error.kind() == io::ErrorKind::TimedOut => {}
+            (Err(error), Actor::Harness | Actor::Guard | Actor::Revert) => return Err(error),
+        }
+        let journal = self.writer.read();
+        let recovered = match journal {
+            Ok(journal) => Ok(self.restore_held(&journal, request).await),
+            Err(error) => Err(error),
+        };
+        self.writer.release();
+        recovered
+    }
+
+    async fn restore_held(&mut self, journal: &Journal, request: &Request<'_>) -> Recovered {
+        let mut recovered = Recovered::default();
+        self.settle(journal, request, &mut recovered).await;
+        let leftovers = if request.again {
+            journal.captured()
+        } else {
+            journal.leftovers()
+        };
+        if leftovers.is_empty() {
+            return recovered;
+        }
+        let Some(header) = journal.header() else {
+            recovered.left_broken.extend(leftovers.iter().map(|left| {
+                format!(
+                    "`{}` cannot be reached, as the journal does not tell how; by hand: {}",
+                    left.undo.target, left.undo.words
+                )
+            }));
+            return recovered;
+        };
+        let provider = match self.find(header, request).await {
+            Ok(Reached::Here(provider)) => Ok(provider),
+            Ok(Reached::Gone(why)) => {
+                self.record(&Record::Gone { why: why.clone() }, &mut recovered)
+                    .await;
+                recovered.gone = Some(why);
+                return recovered;
+            }
+            Err(reason) => Err(reason),
+        };
+        let taken_over = Record::TakenOver {
+            by: request.actor,
+            at: jiff::Timestamp::now().to_string(),
+            why: request.why.to_owned(),
+        };
+        self.record(&taken_over, &mut recovered).await;
+        self.revert(&leftovers, header, provider, request, &mut recovered)
+            .await;
+        recovered
+    }
+
+    async fn revert(
+        &mut self,
+        leftovers: &[Leftover],
+        header: &Header,
+        provider: Result<Arc<dyn Provider>, String>,
+        request: &Request<'_>,
+        recovered: &mut Recovered,
+    ) {
+        let recall = |left: &Leftover| match &provider {
             Ok(provider) => provider
                 .recall(&left.undo)
                 .map_err(|error| error.to_string()),
             Err(reason) => Err(reason.clone()),
-        })
-        .collect();
-    let owed: Vec<_> = leftovers
-        .iter()
-        .zip(&faults)
-        .rev()
-        .map(|(left, fault)| Owed {
-            id: left.id,
-            undo: &left.undo,
-            fault: fault.as_deref().map_err(Clone::clone),
-            standing: left.standing(),
-        })
-        .collect();
-    let scribe = Scribe::begin(writer.path(), header, request.actor, request.why);
-    let others = if request.force {
-        Others::Overwritten
-    } else {
-        Others::Respected
-    };
-    let mut reverting = Reverting {
-        journal: writer,
-        actor: request.actor,
-        limits: StepLimits::default(),
-        others,
-        witness: scribe,
-    };
-    let left_broken = reverting.all(owed).await;
-    let still_left = journal::read(writer.path())?.leftovers();
-    recovered.restored.extend(
-        leftovers
+        };
+        let faults: Vec<Result<Box<dyn Fault>, String>> = leftovers.iter().map(recall).collect();
+        let owed = leftovers
             .iter()
-            .filter(|left| !still_left.iter().any(|still| still.id == left.id))
-            .map(|left| format!("`{}`: {}", left.undo.target, left.undo.words)),
-    );
-    recovered.left_broken.extend(left_broken);
-    Ok(recovered)
-}
+            .zip(&faults)
+            .rev()
+            .map(|(left, fault)| Owed {
+                id: left.id,
+                undo: &left.undo,
+                fault: fault.as_deref().map_err(Clone::clone),
+                standing: left.standing(),
+            })
+            .collect();
+        let mut scribe = Scribe::begin(request.actor, request.why);
+        let reverting = Reverting {
+            journal: &mut self.writer,
+            actor: request.actor,
+            limits: StepLimits::default(),
+            others: if request.force {
+                Others::Overwritten
+            } else {
+                Others::Respected
+            },
+            witness: &mut scribe,
+            reverted: Reverted::default(),
+        };
+        let reverted = reverting.all(owed).await;
+        // Only now: a timeline that is hours long, or a disk that does not answer, keeps nobody waiting for a restoration.
+        scribe.write(self.writer.path(), header).await;
+        let was_left =
+            |left: &&Leftover| !left.is_restored() && reverted.restored.contains(&left.id);
+        recovered.restored.extend(
+            leftovers
+                .iter()
+                .filter(was_left)
+                .map(|left| format!("`{}`: {}", left.undo.target, left.undo.words)),
+        );
+        recovered.left_broken.extend(reverted.left_broken);
+        recovered.is_worth_another |= reverted.is_worth_another;
+        if recovered.unrecorded.is_none() {
+            recovered.unrecorded = reverted.unrecorded;
+        }
+    }
 
-/// Names the damaged lines, or takes them as settled if that is what is asked for.
-fn settle(
-    writer: &mut Writer,
-    journal: &Journal,
-    request: &Request<'_>,
-    recovered: &mut Recovered,
-) -> io::Result<()> {
-    let damaged: Vec<_> = journal.unsettled().collect();
-    if damaged.is_empty() {
-        return Ok(());
+    /// Finds the targets, with what is held already if they cannot be found anew.
+    async fn find(&self, header: &Header, request: &Request<'_>) -> Result<Reached, String> {
+        let mut backoff = REACH_BACKOFF;
+        let mut tried = 1;
+        let error = loop {
+            match (reach(header).await, &self.provider) {
+                (Ok(reached), _) => return Ok(reached),
+                (Err(_), Some(provider)) => return Ok(Reached::Here(Arc::clone(provider))),
+                (Err(error), None) if tried >= REACH_ATTEMPTS => break error,
+                (Err(_), None) => sleep(backoff).await,
+            }
+            backoff *= 2;
+            tried += 1;
+        };
+        let reason = with_causes(&error);
+        if request.force && matches!(header.access, Access::Lab { .. }) {
+            let why = format!("a person takes the lab as gone, which cannot be reached: {reason}");
+            return Ok(Reached::Gone(why));
+        }
+        Err(reason)
     }
-    if request.force {
-        return writer.append(&Record::Settled {
-            lines: damaged.iter().map(|damage| damage.line).collect(),
-        });
+
+    /// Writes down what is done. Where that is not possible it is done all the same.
+    async fn record(&mut self, record: &Record, recovered: &mut Recovered) {
+        if let Err(error) = self.writer.append(record).await {
+            recovered
+                .unrecorded
+                .get_or_insert_with(|| error.to_string());
+        }
     }
-    recovered.left_broken.extend(damaged.iter().map(|damage| {
-        format!(
-            "line {} of `{}` {}; if it was of a captured target, what restores that is not known: look at the targets of the \
-             drill, and then settle it with `blackstart revert --force`",
-            damage.line,
-            writer.path().display(),
-            damage.what
-        )
-    }));
-    Ok(())
+
+    /// Names what the journal does not tell, or takes it as settled if that is what is asked for.
+    async fn settle(
+        &mut self,
+        journal: &Journal,
+        request: &Request<'_>,
+        recovered: &mut Recovered,
+    ) {
+        let damaged: Vec<_> = journal.unsettled().collect();
+        let is_headless = journal.header().is_none() && !journal.is_settled();
+        if damaged.is_empty() && !is_headless {
+            return;
+        }
+        if request.force {
+            let lines = damaged.iter().map(|damage| damage.line).collect();
+            self.record(&Record::Settled { lines }, recovered).await;
+            return;
+        }
+        let path = self.writer.path().display();
+        recovered.left_broken.extend(damaged.iter().map(|damage| {
+            format!(
+                "line {} of `{path}` {}; if it was of a captured target, what restores that is not known: look at the targets of \
+                 the drill, and then settle it with `blackstart revert --force`",
+                damage.line, damage.what
+            )
+        }));
+        if is_headless && damaged.is_empty() {
+            recovered.left_broken.push(format!(
+                "`{path}` has no beginning, so what it was about is not known: look at the targets of the drill, and then settle \
+                 it with `blackstart revert --force`"
+            ));
+        }
+    }
 }
 
 /// The journals of all runs in a folder of reports, the oldest run first.
@@ -196,6 +303,20 @@ pub fn journals_in(reports: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(journals)
 }
 
+/// Whether one of some journals has something left in a system, or may have: that of which nobody knows what it is about counts.
+/// Yields the folder.
+pub fn left_in(journals: &[PathBuf], access: &Access) -> Option<PathBuf> {
+    let is_left = |path: &&PathBuf| match journal::read(path) {
+        Ok(journal) => match journal.header() {
+            Some(header) => header.access.is_same_system(access) && !journal.is_clean(),
+            None => !journal.is_clean(),
+        },
+        Err(_) => true,
+    };
+    let left = journals.iter().find(is_left)?;
+    Some(left.parent().unwrap_or(left).to_owned())
+}
+
 /// The journals of one run: of its one drill, or of each of several.
 ///
 /// # Errors
@@ -204,7 +325,10 @@ pub fn journals_of(run: &Path) -> io::Result<Vec<PathBuf>> {
     let mut folders = vec![run.to_owned()];
     folders.extend(folders_in(run)?);
     let journals = folders.iter().map(|folder| folder.join(journal::FILE_NAME));
-    Ok(journals.filter(|journal| journal.is_file()).collect())
+    // Whatever has that name counts: one that cannot be read may be of something that is left.
+    Ok(journals
+        .filter(|journal| journal.symlink_metadata().is_ok())
+        .collect())
 }
 
 /// The folders in a folder, by name, without symbolic links: `latest` is one of the others.

@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
 
 use crate::{
     journal::{Actor, Header},
@@ -10,72 +13,91 @@ use crate::{
     timeline::{Entry, Event, Phase, file::Writer},
 };
 
-/// Goes on with a run's events where the harness stopped. A timeline that cannot be written keeps nobody from restoring.
+/// How long a disk may take for what is told. What is restored is restored.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Remembers what happens, to tell it where the harness's own events end. A timeline that cannot be written keeps nobody from
+/// restoring.
 #[derive(Debug)]
 pub(super) struct Scribe {
-    writer: Option<Writer>,
-    /// The architecture's time when this began.
-    began_at: Duration,
+    actor: Actor,
     began: Instant,
-    speed: f64,
+    wall_began: jiff::Timestamp,
+    events: Vec<(Instant, Event)>,
 }
 
 impl Scribe {
-    /// Opens the timeline beside a journal and says who reverts and why.
-    pub(super) fn begin(journal: &Path, header: &Header, actor: Actor, why: &str) -> Self {
-        let events = journal
-            .parent()
-            .map(|folder| folder.join(&header.events))
-            .unwrap_or_default();
-        let (writer, last) = match Writer::reopen(&events) {
-            Ok((writer, last)) => (Some(writer), last),
-            Err(_) => (None, Duration::ZERO),
-        };
-        let began_at = match actor {
-            Actor::Guard | Actor::Harness => since_start(header).max(last),
-            // It may be days later, which nobody wants to see drawn to scale: the words below say when.
-            Actor::Revert => last,
-        };
+    /// Says who reverts and why.
+    pub(super) fn begin(actor: Actor, why: &str) -> Self {
+        let wall_began = jiff::Timestamp::now();
         let mut scribe = Self {
-            writer,
-            began_at,
+            actor,
             began: Instant::now(),
-            speed: header.speed,
+            wall_began,
+            events: Vec::new(),
         };
-        let now = jiff::Timestamp::now();
         scribe.record(Event::Note {
-            text: format!("{why}: what is left is reverted ({now:.0})"),
+            text: format!("{why}: what is left is reverted ({wall_began:.0})"),
         });
         scribe.record(Event::Phase {
             phase: Phase::Revert,
         });
         scribe
     }
+
+    /// Writes it into the timeline beside a journal.
+    pub(super) async fn write(self, journal: &Path, header: &Header) {
+        let folder = journal.parent().unwrap_or(Path::new("")).to_owned();
+        let events = folder.join(&header.events);
+        let since_start = since_start(header, self.wall_began);
+        let speed = header.speed;
+        let writing = spawn_blocking(move || self.append(&events, since_start, speed));
+        // What cannot be told there is in the journal, and is said by whoever restored.
+        drop(timeout(LIMIT, writing).await);
+    }
+
+    fn append(self, events: &Path, since_start: Duration, speed: f64) {
+        let Ok((mut writer, last)) = Writer::reopen(events) else {
+            return;
+        };
+        let began_at = match self.actor {
+            Actor::Guard | Actor::Harness => since_start.max(last),
+            // It may be days later, which nobody wants to see drawn to scale: the words say when.
+            Actor::Revert => last,
+        };
+        for (instant, event) in self.events {
+            let at = began_at + (instant - self.began).mul_f64(speed);
+            if writer.append(&Entry { at, event }).is_err() {
+                return;
+            }
+        }
+    }
 }
 
-/// The architecture's time now, by the wall's clock: the harness took its own with it.
-fn since_start(header: &Header) -> Duration {
+/// The architecture's time by the wall's clock: the harness took its own with it.
+fn since_start(header: &Header, now: jiff::Timestamp) -> Duration {
     let elapsed = header
         .started_at
         .parse::<jiff::Timestamp>()
         .ok()
-        .map(|started| jiff::Timestamp::now().duration_since(started))
+        .map(|started| now.duration_since(started))
         .and_then(|elapsed| Duration::try_from(elapsed).ok())
         .unwrap_or_default();
     elapsed.mul_f64(header.speed)
 }
 
-impl Witness for Scribe {
+impl Witness for &mut Scribe {
     fn record(&mut self, event: Event) {
-        let at = self.began_at + self.began.elapsed().mul_f64(self.speed);
-        if let Some(writer) = &mut self.writer
-            && writer.append(&Entry { at, event }).is_err()
-        {
-            self.writer = None;
-        }
+        Scribe::record(self, event);
     }
 
     async fn during<T: Send>(&mut self, work: impl Future<Output = T> + Send) -> T {
         work.await
+    }
+}
+
+impl Scribe {
+    fn record(&mut self, event: Event) {
+        self.events.push((Instant::now(), event));
     }
 }

@@ -56,18 +56,8 @@ impl Report {
 impl Report {
     /// The command for the person who finds a target not restored.
     pub(super) fn what_restores(&self) -> String {
-        let folder = shell_word(&hostile::harmless(&self.run.folder));
-        format!("blackstart revert {folder}")
+        hostile::revert_command(Path::new(&self.run.folder))
     }
-}
-
-/// A word as a shell takes it, so that the line can be copied.
-fn shell_word(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@%+=,".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn measurement(
@@ -113,7 +103,7 @@ mod tests {
             ("it's; rm x", r"'it'\''s; rm x'"),
             ("", "''"),
         ] {
-            assert_eq!(shell_word(folder), word);
+            assert_eq!(hostile::shell_word(folder), word);
         }
     }
 }

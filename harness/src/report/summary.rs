@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Report,
-    hostile::harmless,
+    hostile::{harmless, shell_word},
     layout::{cut, pad, pad_left, width, wrap},
     quantity::{elapsed, plural},
     strips,
@@ -310,7 +310,7 @@ fn rerun(reports: &[Report]) -> String {
         .map(|report| report.drill.file.as_str())
         .collect();
     let mut words = vec!["blackstart run".to_owned()];
-    words.extend(files.into_iter().map(quoted));
+    words.extend(files.into_iter().map(shell_word));
     if let [first, rest @ ..] = chosen.as_slice()
         && rest.iter().all(|report| report.run.seed == first.run.seed)
     {
@@ -335,19 +335,8 @@ fn options<'a>(command: &'a [String], names: [&'a str; 2]) -> impl Iterator<Item
         };
         names
             .contains(&name)
-            .then(|| format!("{name} {}", quoted(value)))
+            .then(|| format!("{name} {}", shell_word(value)))
     })
-}
-
-/// A word as a shell takes it for one. What is not visible is spelled out and then names no file, which is better than an order.
-fn quoted(word: &str) -> String {
-    let word = harmless(word);
-    let plain = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

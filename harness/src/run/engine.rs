@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+    time::{sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -49,6 +53,7 @@ pub async fn run(
     let wall_started = jiff::Timestamp::now();
     let journal =
         journal::Writer::create(&options.folder, header(plan, site, options, wall_started))
+            .await
             .map_err(|source| RunError::Write {
                 path: options.folder.join(journal::FILE_NAME),
                 source,
@@ -66,6 +71,7 @@ pub async fn run(
         before: View::default(),
         journal,
         outlives: site.access().outlives_the_harness(),
+        guarding: None,
         faults,
         undos: Vec::new(),
         limits: options.limits,
@@ -78,10 +84,10 @@ pub async fn run(
     engine
         .recorder
         .record(Event::Run(Box::new(started(plan, options))));
-    let guarding = match engine.have_guarded(options).await {
-        Ok(guarding) => guarding,
+    match engine.have_guarded(options).await {
+        Ok(guarding) => engine.guarding = guarding,
         Err(error) => return Err(engine.not_begun(error)),
-    };
+    }
     let cancel = CancellationToken::new();
     let (sender, events) = mpsc::unbounded_channel();
     let tasks = start_looking(plan, site, options, clock, &mut random, &sender, &cancel);
@@ -98,12 +104,7 @@ pub async fn run(
             return Err(engine.not_begun(error));
         }
     };
-    let finished = engine.go(looking, tasks).await;
-    // Whatever is left broken now was tried and is told: that is for a person to look at.
-    if let Some(guarding) = guarding {
-        guarding.dismiss();
-    }
-    Ok(finished)
+    Ok(engine.go(looking, tasks).await)
 }
 
 fn header(plan: &Plan, site: &Site, options: &Options, started_at: jiff::Timestamp) -> Header {
@@ -120,6 +121,9 @@ fn header(plan: &Plan, site: &Site, options: &Options, started_at: jiff::Timesta
     }
 }
 
+/// From one sign that the run goes on to the next, at most.
+pub(super) const PULSE_EVERY: Duration = Duration::from_millis(250);
+
 pub(super) struct Engine<'a> {
     pub(super) plan: &'a Plan,
     pub(super) clock: Clock,
@@ -131,6 +135,8 @@ pub(super) struct Engine<'a> {
     pub(super) journal: journal::Writer,
     /// Whether what is broken stays broken when this process ends.
     outlives: bool,
+    /// What restores when this process cannot.
+    pub(super) guarding: Option<Guarding>,
     pub(super) faults: Vec<Box<dyn Fault>>,
     /// What was captured, in the order of capture: the fault's number and what restores it.
     pub(super) undos: Vec<(usize, Undo)>,
@@ -180,12 +186,14 @@ impl Engine<'_> {
         let program = options.guard.as_ref().ok_or(RunError::Unguarded)?;
         let fence = self.recorder.fence().clone();
         let close = move |word: &str| fence.close(word);
-        let guarding = Guarding::start(program, self.journal.path(), close).await?;
+        let pulse = self.recorder.pulse().clone();
+        let guarding = Guarding::start(program, self.journal.path(), pulse, close).await?;
         let record = Record::Guarded {
             process: guarding.process(),
         };
         self.journal
             .append(&record)
+            .await
             .map_err(|source| RunError::Write {
                 path: self.journal.path().to_owned(),
                 source,
@@ -199,6 +207,7 @@ impl Engine<'_> {
         let mut halt = tokio::select! {
             biased;
             aborted = alarm.rings() => Some(Halt::Aborted(aborted)),
+            panic = first_panic(&mut tasks) => Some(blind(&panic)),
             done = or_panic(self.break_and_watch(&mut looking, &mut phase)) => done.err(),
         };
         self.tell_if_stopped(halt.as_ref());
@@ -214,6 +223,7 @@ impl Engine<'_> {
             halt = tokio::select! {
                 biased;
                 aborted = alarm.switched_on() => Some(Halt::Aborted(aborted)),
+                panic = first_panic(&mut tasks) => Some(blind(&panic)),
                 done = or_panic(self.wait_for_failback(&mut looking)) => done.err(),
             };
             self.tell_if_stopped(halt.as_ref());
@@ -221,6 +231,11 @@ impl Engine<'_> {
         looking.cancel.cancel();
         while let Some(event) = looking.events.recv().await {
             self.recorder.record(event);
+        }
+        if halt.is_none()
+            && let Some(panic) = last_panic(&mut tasks).await
+        {
+            halt = Some(blind(&panic));
         }
         let mut outcome = match halt {
             None => Outcome::Completed,
@@ -230,25 +245,16 @@ impl Engine<'_> {
             }
             Some(Halt::Trouble(reason)) => Outcome::CouldNotRun { phase, reason },
         };
-        while let Some(joined) = tasks.join_next().await {
-            if let Err(error) = joined
-                && outcome == Outcome::Completed
-            {
-                let reason = format!(
-                    "a probe or an observer ended in a panic, so the measurement is worth nothing: {error}"
-                );
-                outcome = Outcome::CouldNotRun {
-                    phase: Phase::Failback,
-                    reason,
-                };
-            }
-        }
         outcome = self.unless_broken(outcome);
         self.recorder.record(Event::Ended {
             outcome: outcome.clone(),
             clock_drift_ms: self.clock_drift(),
         });
         outcome = self.unless_broken(outcome);
+        // Whatever is left broken now was tried and is told: that is for a person to look at.
+        if let Some(guarding) = self.guarding.take() {
+            guarding.dismiss();
+        }
         Finished {
             outcome,
             left_broken,
@@ -338,10 +344,12 @@ impl Engine<'_> {
     ) -> Result<Waited, Halt> {
         let deadline = self.clock.instant(deadline);
         loop {
+            self.recorder.pulse().beat();
             tokio::select! {
                 biased;
                 signal = self.stop.wait() => return Err(Halt::Stopped(signal)),
                 () = sleep_until(deadline) => return Ok(Waited::TimedOut),
+                () = sleep(PULSE_EVERY) => {}
                 event = looking.events.recv() => match event {
                     Some(event) => self.recorder.record(event),
                     None => return Err(Halt::Trouble("every probe has ended before the drill".to_owned())),
@@ -364,9 +372,11 @@ impl Engine<'_> {
     ) -> T {
         tokio::pin!(work);
         loop {
+            recorder.pulse().beat();
             tokio::select! {
                 biased;
                 done = &mut work => return done,
+                () = sleep(PULSE_EVERY) => {}
                 Some(event) = looking.events.recv() => recorder.record(event),
             }
         }
@@ -377,6 +387,30 @@ impl Engine<'_> {
         let wall = jiff::Timestamp::now().duration_since(self.wall_started);
         (wall.as_secs_f64() - self.clock.real_elapsed().as_secs_f64()).abs() * 1e3
     }
+}
+
+/// Waits until a probe or an observer panics: what it was to see is not seen any more, and conditions on it would never be met.
+async fn first_panic(tasks: &mut JoinSet<()>) -> JoinError {
+    match last_panic(tasks).await {
+        Some(panic) => panic,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until all have ended, or one has panicked.
+async fn last_panic(tasks: &mut JoinSet<()>) -> Option<JoinError> {
+    while let Some(joined) = tasks.join_next().await {
+        if let Err(panic) = joined {
+            return Some(panic);
+        }
+    }
+    None
+}
+
+fn blind(panic: &JoinError) -> Halt {
+    Halt::Trouble(format!(
+        "a probe or an observer ended in a panic, so the measurement is worth nothing: {panic}"
+    ))
 }
 
 /// Carries out a part of the run. A panic in it is our own mistake, and no reason to leave anything broken.

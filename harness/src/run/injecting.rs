@@ -119,8 +119,9 @@ impl Engine<'_> {
         }
         // The capture may have been the last thing that the disk took, or somebody may have had enough meanwhile.
         self.may_go_on()?;
+        self.must_be_guarded(looking).await?;
         for id in ids.clone() {
-            self.log(id, FaultStep::Issued, None)?;
+            self.log(looking, id, FaultStep::Issued, None).await?;
         }
         for id in ids.clone() {
             self.fault(id, FaultStep::Issued, None);
@@ -154,7 +155,7 @@ impl Engine<'_> {
         }
         drop(injections);
         for (id, step, detail) in answers {
-            if let Err(halt) = self.log(id, step, detail) {
+            if let Err(halt) = self.log(looking, id, step, detail).await {
                 trouble.get_or_insert(halt);
             }
         }
@@ -163,6 +164,19 @@ impl Engine<'_> {
         }
         for id in ids {
             self.verify_in_place(looking, id).await?;
+        }
+        Ok(())
+    }
+
+    /// A guard that is there and does nothing is none.
+    async fn must_be_guarded(&mut self, looking: &mut Looking) -> Result<(), Halt> {
+        if let Some(guarding) = &self.guarding {
+            let asking = guarding.answers();
+            if !Self::meanwhile(&mut self.recorder, looking, asking).await {
+                return Err(Halt::Trouble(
+                    "the guard does not answer, and nothing is broken without one".to_owned(),
+                ));
+            }
         }
         Ok(())
     }
@@ -198,11 +212,15 @@ impl Engine<'_> {
             at: jiff::Timestamp::now().to_string(),
             undo: Box::new(undo.clone()),
         };
-        self.journal
-            .append(&record)
-            .map_err(|error| not_journalled(&error))?;
         let words = undo.words.clone();
+        // First, or a run that is stopped at this very moment would not know of what it has written down.
         self.undos.push((id, undo));
+        let appending = self.journal.append(&record);
+        let appended = Self::meanwhile(&mut self.recorder, looking, appending).await;
+        if let Err(error) = appended {
+            self.undos.pop();
+            return Err(not_journalled(&error));
+        }
         self.fault(id, FaultStep::Captured, Some(words));
         Ok(())
     }
@@ -222,11 +240,12 @@ impl Engine<'_> {
         match Self::meanwhile(&mut self.recorder, looking, reading).await {
             Ok(()) => {
                 self.fault(id, FaultStep::Verified, None);
-                self.log(id, FaultStep::Verified, None)
+                self.log(looking, id, FaultStep::Verified, None).await
             }
             Err(reason) => {
                 self.fault(id, FaultStep::NotVerified, Some(reason.clone()));
-                self.log(id, FaultStep::NotVerified, Some(reason.clone()))?;
+                self.log(looking, id, FaultStep::NotVerified, Some(reason.clone()))
+                    .await?;
                 Err(Halt::Trouble(format!(
                     "the fault `{} {}` was acknowledged and is not in place: {reason}",
                     facts.kind, facts.target
@@ -236,9 +255,16 @@ impl Engine<'_> {
     }
 
     /// Appends a step to the journal.
-    fn log(&mut self, id: usize, step: FaultStep, detail: Option<String>) -> Result<(), Halt> {
-        self.journal
-            .step(id, Actor::Harness, step, detail)
+    async fn log(
+        &mut self,
+        looking: &mut Looking,
+        id: usize,
+        step: FaultStep,
+        detail: Option<String>,
+    ) -> Result<(), Halt> {
+        let appending = self.journal.step(id, Actor::Harness, step, detail);
+        Self::meanwhile(&mut self.recorder, looking, appending)
+            .await
             .map_err(|error| not_journalled(&error))
     }
 

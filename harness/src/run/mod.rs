@@ -27,7 +27,7 @@ use std::{io, path::PathBuf, time::Duration};
 pub use clock::Clock;
 pub use engine::run;
 pub use looking::started;
-pub(crate) use reverting::{Others, Owed, Reverting, Witness};
+pub(crate) use reverting::{Others, Owed, Reverted, Reverting, Witness};
 pub use stop::{Stop, Stopper};
 pub use terms::{KILL_SWITCH, Refusal, Terms};
 

@@ -10,6 +10,7 @@ use super::{Clock, abort::Aborts, fence::Fence, home::View, step};
 use crate::{
     episode::Watch,
     plan::Plan,
+    recovery::Pulse,
     source::Secrets,
     timeline::{Entry, Event, ProbeKind, file::Writer, io},
 };
@@ -28,6 +29,7 @@ pub(super) struct Recorder<'a> {
     /// What somebody who looks on said when panicking; nobody who looks on is told anything after that.
     panicked: Option<String>,
     fence: Fence,
+    pulse: Pulse,
 }
 
 impl std::fmt::Debug for Recorder<'_> {
@@ -68,6 +70,7 @@ impl<'a> Recorder<'a> {
             broken: None,
             panicked: None,
             fence: Fence::default(),
+            pulse: Pulse::default(),
         }
     }
 
@@ -109,6 +112,11 @@ impl<'a> Recorder<'a> {
     pub(super) fn broken(&self) -> Option<&str> {
         let broken = self.broken.as_deref().or(self.panicked.as_deref());
         broken.or_else(|| self.fence.closed())
+    }
+
+    /// What shows that the run goes on.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// What stands between the run and its targets.

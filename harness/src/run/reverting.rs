@@ -87,37 +87,67 @@ pub(crate) struct Reverting<'a, W> {
     pub(crate) limits: StepLimits,
     pub(crate) others: Others,
     pub(crate) witness: W,
+    /// What has come of it so far.
+    pub(crate) reverted: Reverted,
+}
+
+/// What came of a restoration.
+#[derive(Debug, Default)]
+pub(crate) struct Reverted {
+    /// The numbers of the faults whose targets are verified as restored.
+    pub(crate) restored: Vec<usize>,
+    /// Those targets that are not, with the reason and what to do by hand.
+    pub(crate) left_broken: Vec<String>,
+    /// Whether another attempt may do better. What others have changed stays as it is however often one looks.
+    pub(crate) is_worth_another: bool,
+    /// Why it could not be written down, if it could not.
+    pub(crate) unrecorded: Option<String>,
+}
+
+/// Why a target is not restored.
+enum Failure {
+    /// Others have changed it.
+    Others(String),
+    /// It could not be reached, read or changed, or does not show what it should.
+    Trouble(String),
 }
 
 impl<W: Witness> Reverting<'_, W> {
-    /// Restores what is owed, in the order given. One that fails never stops the others. Yields those that are not verified as
-    /// restored, with the reason.
-    pub(crate) async fn all(&mut self, owed: Vec<Owed<'_>>) -> Vec<String> {
-        let mut left_broken = Vec::new();
+    /// Restores what is owed, in the order given. One that fails never stops the others.
+    pub(crate) async fn all(mut self, owed: Vec<Owed<'_>>) -> Reverted {
         for owed in owed {
             let Owed { id, undo, .. } = owed;
-            self.step(id, FaultStep::RevertIssued, Some(undo.words.clone()));
+            self.step(id, FaultStep::RevertIssued, Some(undo.words.clone()))
+                .await;
             let restored = match &owed.fault {
                 Ok(fault) => self.restore(*fault, &owed).await,
-                Err(reason) => Err(reason.clone()),
+                Err(reason) => Err(Failure::Trouble(reason.clone())),
             };
-            match restored {
-                Ok(()) => self.step(id, FaultStep::Restored, None),
-                Err(reason) => {
-                    self.step(id, FaultStep::RevertFailed, Some(reason.clone()));
-                    left_broken.push(format!(
-                        "`{}` is not verified as restored ({reason}); by hand: {}",
-                        undo.target, undo.words
-                    ));
+            let reason = match restored {
+                Ok(()) => {
+                    self.step(id, FaultStep::Restored, None).await;
+                    self.reverted.restored.push(id);
+                    continue;
                 }
-            }
+                Err(Failure::Others(reason)) => reason,
+                Err(Failure::Trouble(reason)) => {
+                    self.reverted.is_worth_another = true;
+                    reason
+                }
+            };
+            self.step(id, FaultStep::RevertFailed, Some(reason.clone()))
+                .await;
+            self.reverted.left_broken.push(format!(
+                "`{}` is not verified as restored ({reason}); by hand: {}",
+                undo.target, undo.words
+            ));
         }
-        left_broken
+        self.reverted
     }
 
     /// Restores a target. One that a call may still be on its way to, an injection or a revert that had no answer of yes, is
     /// watched for a while, and restored anew if the call lands.
-    async fn restore(&mut self, fault: &dyn Fault, owed: &Owed<'_>) -> Result<(), String> {
+    async fn restore(&mut self, fault: &dyn Fault, owed: &Owed<'_>) -> Result<(), Failure> {
         let mut attempts = self.put_back_with_retries(fault, owed).await?;
         if owed.standing != Standing::InDoubt && attempts == 1 {
             return Ok(());
@@ -132,7 +162,9 @@ impl<W: Witness> Reverting<'_, W> {
             ));
             attempts += self.put_back_with_retries(fault, owed).await?;
         }
-        Err(format!("it is broken again after {attempts} attempts"))
+        Err(Failure::Trouble(format!(
+            "it is broken again after {attempts} attempts"
+        )))
     }
 
     /// Watches a target for as long as a call that nobody waits for any more may take to have its effect.
@@ -154,7 +186,7 @@ impl<W: Witness> Reverting<'_, W> {
         &mut self,
         fault: &dyn Fault,
         owed: &Owed<'_>,
-    ) -> Result<u32, String> {
+    ) -> Result<u32, Failure> {
         let undo = owed.undo;
         let mut backoff = self.limits.revert_backoff;
         let (mut tried, mut acknowledged) = (1, false);
@@ -167,10 +199,10 @@ impl<W: Witness> Reverting<'_, W> {
                 // It may be on its way from what we made of it.
                 Ok(PutBack::NotOurs(words)) if acknowledged => words,
                 Ok(PutBack::NotOurs(words)) => {
-                    return Err(format!(
+                    return Err(Failure::Others(format!(
                         "somebody else changed it meanwhile, and that is left alone: {words}; \
                          `blackstart revert --force` overwrites it"
-                    ));
+                    )));
                 }
                 Ok(PutBack::Changed) => {
                     acknowledged = true;
@@ -182,7 +214,7 @@ impl<W: Witness> Reverting<'_, W> {
                 Err(failure) => failure,
             };
             if tried >= self.limits.revert_attempts {
-                return Err(failure);
+                return Err(Failure::Trouble(failure));
             }
             self.note(format!(
                 "attempt {tried} to revert `{}` failed: {failure}",
@@ -196,7 +228,7 @@ impl<W: Witness> Reverting<'_, W> {
 
     /// Reads back what the control plane has said yes to.
     async fn verified(&mut self, fault: &dyn Fault, owed: &Owed<'_>) -> Result<(), String> {
-        self.step(owed.id, FaultStep::Reverted, None);
+        self.step(owed.id, FaultStep::Reverted, None).await;
         let restored = |current| match current {
             Current::AsCaptured => Ok(()),
             Current::AsInjected => Err("it is still as the fault left it".to_owned()),
@@ -221,14 +253,18 @@ impl<W: Witness> Reverting<'_, W> {
     }
 
     /// Records a step, in the timeline and in the journal. A disk that is full is no reason to leave anything broken.
-    fn step(&mut self, id: usize, step: FaultStep, detail: Option<String>) {
+    async fn step(&mut self, id: usize, step: FaultStep, detail: Option<String>) {
         let event = Event::Fault {
             id,
             step,
             detail: detail.clone(),
         };
         self.witness.record(event);
-        if let Err(error) = self.journal.step(id, self.actor, step, detail) {
+        let recording = self.journal.step(id, self.actor, step, detail);
+        if let Err(error) = self.witness.during(recording).await
+            && self.reverted.unrecorded.is_none()
+        {
+            self.reverted.unrecorded = Some(error.to_string());
             self.note(format!("the undo journal could not be written: {error}"));
         }
     }
@@ -276,7 +312,7 @@ impl Engine<'_> {
                 text: format!("the undo journal could not be locked: {error}"),
             });
         }
-        let journal = journal::read(self.journal.path()).unwrap_or_default();
+        let journal = self.journal.read().unwrap_or_default();
         if let Some(why) = journal.taken_over() {
             self.recorder.fence().close(why);
             undos.retain(|(id, _)| !journal.is_restored(*id));
@@ -291,7 +327,7 @@ impl Engine<'_> {
                 .find(|left| left.id == *id)
                 .map_or(Standing::InDoubt, Leftover::standing),
         });
-        let mut reverting = Reverting {
+        let reverting = Reverting {
             journal: &mut self.journal,
             actor: Actor::Harness,
             limits: self.limits,
@@ -300,10 +336,11 @@ impl Engine<'_> {
                 recorder: &mut self.recorder,
                 looking,
             },
+            reverted: Reverted::default(),
         };
-        let left_broken = reverting.all(owed.collect()).await;
+        let reverted = reverting.all(owed.collect()).await;
         self.journal.release();
-        left_broken
+        reverted.left_broken
     }
 }
 

@@ -3,7 +3,7 @@
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    engine::{Engine, Halt},
+    engine::{Engine, Halt, PULSE_EVERY},
     home::Return,
     looking::Looking,
     recorder::Recorder,
@@ -67,10 +67,11 @@ impl Engine<'_> {
             } else {
                 give_up
             };
+            self.recorder.pulse().beat();
             tokio::select! {
                 biased;
                 signal = self.stop.wait() => return Err(Halt::Stopped(signal)),
-                () = sleep_until(wake) => {}
+                () = sleep_until(wake.min(now + PULSE_EVERY)) => {}
                 event = looking.events.recv() => match event {
                     Some(event) => {
                         steady.see(&event);

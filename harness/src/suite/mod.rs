@@ -11,8 +11,10 @@ use std::{
 };
 
 pub use folder::{RunFolder, RunId};
+use nix::sys::signal::Signal;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
+    signal::unix::{SignalKind, signal},
     sync::Semaphore,
     task::JoinSet,
 };
@@ -20,11 +22,13 @@ use tokio::{
 use crate::{
     catalog,
     causes::with_causes,
+    hostile::revert_command,
     plan::{Plan, PlanError, plan},
     provider::{
         lab::Attached,
         site::{Site, SiteError},
     },
+    recovery,
     report::Report,
     run::{Finished, Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for, started},
     timeline::{
@@ -73,6 +77,8 @@ pub enum Place {
         lab: Box<Attached>,
         /// The program that guards it: this one, for those who have `blackstart` as a program.
         guard: PathBuf,
+        /// Where runs are that may have left something broken there.
+        reports: PathBuf,
         /// Threads beside those of the drills.
         threads: Handle,
     },
@@ -90,6 +96,9 @@ pub enum SuiteError {
     /// The environment cannot be opened.
     #[error("could not open the environment; nothing was injected")]
     Site(#[from] SiteError),
+    /// Something is broken there already.
+    #[error("a run has left something broken there; nothing was injected; finish that with `{}`", revert_command(.0))]
+    Leftovers(PathBuf),
     /// The run could not be begun.
     #[error("could not begin the run")]
     Run(#[from] RunError),
@@ -224,15 +233,28 @@ async fn open_and_run(
     Ok(result?)
 }
 
-async fn open(plan: &Plan, assignment: &Assignment) -> Result<Site, SiteError> {
+async fn open(plan: &Plan, assignment: &Assignment) -> Result<Site, SuiteError> {
     let environment = Arc::clone(&plan.environment);
     match &assignment.place {
         Place::Own(threads) => {
             let seed = seed_for(assignment.seed, &plan.drill.name);
-            Site::open(environment, plan.speed, seed, threads).await
+            Ok(Site::open(environment, plan.speed, seed, threads).await?)
         }
-        Place::Attached { lab, threads, .. } => {
-            Site::attach(environment, lab.as_ref().clone(), threads)
+        Place::Attached {
+            lab,
+            threads,
+            reports,
+            ..
+        } => {
+            // A drill before this one in the same run may have.
+            let journals = recovery::journals_in(reports).map_err(|source| SuiteError::Write {
+                path: reports.clone(),
+                source,
+            })?;
+            if let Some(run) = recovery::left_in(&journals, &lab.access) {
+                return Err(SuiteError::Leftovers(run));
+            }
+            Ok(Site::attach(environment, lab.as_ref().clone(), threads)?)
         }
     }
 }
@@ -339,15 +361,24 @@ impl Threads {
             catch_unwind(build)
                 .unwrap_or_else(|_| Err(std::io::Error::other("the kernel gives no more threads")))
         };
-        Ok(Self {
-            drills: threads("drills")?,
-            labs: threads("labs")?,
-        })
+        let (drills, labs) = (threads("drills")?, threads("labs")?);
+        let here = drills.enter();
+        // A file that may not grow any more is an error like a full disk, and no reason to end with something broken. Once somebody
+        // listens the signal does nothing else, for as long as the process lives.
+        drop(signal(SignalKind::from_raw(Signal::SIGXFSZ as i32))?);
+        drop(here);
+        Ok(Self { drills, labs })
     }
 
     /// Runs something to its end on the drills' threads.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.drills.block_on(future)
+    }
+
+    /// Leaves without waiting for anything that still goes on, on a disk that does not answer for example.
+    pub fn abandon(self) {
+        self.drills.shutdown_background();
+        self.labs.shutdown_background();
     }
 
     /// The labs' threads.

@@ -62,7 +62,7 @@ impl Rig {
             .stdout(Stdio::null());
         let lab = lab.spawn().unwrap();
         until("the lab is up", || token_file.exists()).await;
-        let TokenFile { address, token } = TokenFile::read(&token_file).unwrap();
+        let TokenFile { address, token, .. } = TokenFile::read(&token_file).unwrap();
         let control = LabProvider::new(address, &token).unwrap();
         Self {
             folder,

@@ -228,6 +228,7 @@ fn in_containers(shared: &Shared, name: &str, run: &str) -> Report {
     let place = Place::Attached {
         lab: Box::new(attached),
         guard: guard(),
+        reports: shared.reports.path().join(run),
         threads: shared.threads.labs(),
     };
     conduct(shared, entry, place, run)

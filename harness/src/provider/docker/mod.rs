@@ -295,7 +295,7 @@ impl Fault for DockerFault {
                 resource: change.containers.to_string(),
                 words: before.orders(),
                 state: self.value(&before)?,
-                injected: self.value(&after.clone().without_bodies())?,
+                injected: self.value(&after.clone().without_texts())?,
             };
             // A second capture finds the same containers, or the first has been refused.
             drop(self.captured.set((before, after)));

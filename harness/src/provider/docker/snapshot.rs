@@ -20,7 +20,7 @@ use crate::{
     environment::Containers,
     provider::{
         Current, Health, ProviderError,
-        lab::{LabProvider, only, orders, states, without_bodies},
+        lab::{LabProvider, only, orders, states, without_texts},
     },
 };
 
@@ -240,10 +240,10 @@ impl Snapshot {
     }
 
     /// As it is written to disk, with nothing in it that may be a secret.
-    pub(super) fn without_bodies(self) -> Self {
+    pub(super) fn without_texts(self) -> Self {
         match self {
             Self::Settings(of) => Self::Settings(map(of, |part| Part {
-                settings: without_bodies(&part.settings),
+                settings: without_texts(&part.settings),
                 resource: part.resource,
             })),
             Self::Status(_) | Self::Networks(_) | Self::Ingress(_) => self,
@@ -288,7 +288,7 @@ impl Snapshot {
             }
             (Self::Settings(now), Self::Settings(was), Self::Settings(set)) => {
                 let same = |now: &Part, other: &Part| {
-                    now == other || without_bodies(&now.settings) == other.settings
+                    now == other || without_texts(&now.settings) == other.settings
                 };
                 compared(now, was, set, same, |part| {
                     format!("{} with {}", part.resource, states(&part.settings))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::LabProvider;
 use crate::{
-    journal::{Access, Header, host_name},
+    journal::{Access, Header, Liveness, Owner},
     provider::{Provider, ProviderError, Reached},
 };
 
@@ -26,6 +26,9 @@ pub struct TokenFile {
     pub address: SocketAddr,
     /// The bearer token that it asks for.
     pub token: String,
+    /// The lab's process, so that one that is gone is known from one that cannot be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Box<Owner>>,
 }
 
 impl std::fmt::Debug for TokenFile {
@@ -70,6 +73,12 @@ pub enum AttachError {
         /// Why.
         #[source]
         source: ProviderError,
+    },
+    /// Another lab is there, and what became of the one that is meant is not known.
+    #[error("another lab is at {address} now")]
+    OtherLab {
+        /// Where.
+        address: SocketAddr,
     },
     /// Another lab's token is in the file.
     #[error("the token for the lab at {address} is gone: `{path}` is now that of the lab at {now}")]
@@ -128,7 +137,11 @@ impl Attached {
         };
         // A journal may be read from anywhere.
         let token_file = std::path::absolute(token_file).map_err(unreadable)?;
-        let TokenFile { address, token } = TokenFile::read(&token_file).map_err(unreadable)?;
+        let TokenFile {
+            address,
+            token,
+            process,
+        } = TokenFile::read(&token_file).map_err(unreadable)?;
         let provider = LabProvider::new(address, &token).map_err(AttachError::Client)?;
         let description = provider
             .describe()
@@ -138,6 +151,7 @@ impl Attached {
             address,
             id: description.id.clone(),
             token_file,
+            process,
         };
         Ok(Self {
             provider: Arc::new(provider),
@@ -156,19 +170,17 @@ pub(crate) async fn reach(header: &Header) -> Result<Reached, AttachError> {
         address,
         id,
         token_file,
+        process,
     } = &header.access
     else {
         let words = "the lab was in the harness's own process and ended with it".to_owned();
         return Ok(Reached::Gone(words));
     };
     let address = *address;
-    // A lab listens as long as it lives, and on this machine nothing stands between.
-    let is_here = header.owner.host == host_name() && address.ip().is_loopback();
-    if is_here
-        && let Err(error) = tokio::net::TcpStream::connect(address).await
-        && error.kind() == io::ErrorKind::ConnectionRefused
-    {
-        let words = format!("the lab at {address} has ended: nobody listens there any more");
+    // That nobody answers is no proof: it may be asked from a container, or over a network that is down.
+    let liveness = process.as_ref().map(|process| process.liveness());
+    if liveness == Some(Liveness::Gone) {
+        let words = format!("the lab at {address} has ended: its process is gone");
         return Ok(Reached::Gone(words));
     }
     let found = TokenFile::read(token_file).map_err(|source| AttachError::TokenFile {
@@ -187,12 +199,11 @@ pub(crate) async fn reach(header: &Header) -> Result<Reached, AttachError> {
         .describe()
         .await
         .map_err(|source| AttachError::Lab { address, source })?;
-    Ok(if description.id == *id {
-        Reached::Here(Arc::new(provider))
+    if description.id == *id {
+        Ok(Reached::Here(Arc::new(provider)))
     } else {
-        let words = format!("the lab at {address} has ended: another one is there now");
-        Reached::Gone(words)
-    })
+        Err(AttachError::OtherLab { address })
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +219,7 @@ mod tests {
         let file = TokenFile {
             address: "127.0.0.1:4000".parse().unwrap(),
             token: "secret".into(),
+            process: None,
         };
         file.write(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();

@@ -163,15 +163,40 @@ pub(in crate::provider) fn only(settings: &Settings, mask: &Settings) -> Setting
     }
 }
 
-/// The settings with the checksum of a body in its place: what is written to disk has nothing in it that may be a secret, and is
-/// still known again.
-pub(in crate::provider) fn without_bodies(settings: &Settings) -> Settings {
+/// The settings with the checksum of each text that a drill may have given in its place: what is written to disk has nothing in it
+/// that may be a secret, and is still known again.
+pub(in crate::provider) fn without_texts(settings: &Settings) -> Settings {
     let mut settings = settings.clone();
-    if let Some(Answers::Fixed {
-        body: Some(body), ..
-    }) = &mut settings.answers
-    {
-        *body = format!("checksum {:08x}", crc32fast::hash(body.as_bytes()));
+    let body = match &mut settings.answers {
+        Some(Answers::Fixed { body, .. }) => body.as_mut(),
+        Some(Answers::Normally) | None => None,
+    };
+    for text in body.into_iter().chain(&mut settings.health_check_path) {
+        *text = format!("checksum {:08x}", crc32fast::hash(text.as_bytes()));
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_a_drill_is_known_again_and_not_written_down() {
+        let set = |text: &str| {
+            let settings = Settings {
+                health_check_path: Some(format!("/x?key={text}")),
+                answers: Some(Answers::Fixed {
+                    status: Some(503),
+                    body: Some(text.to_owned()),
+                    delay: std::time::Duration::ZERO,
+                }),
+                ..Settings::default()
+            };
+            serde_json::to_string(&without_texts(&settings)).unwrap()
+        };
+        assert!(!set("hidden").contains("hidden"));
+        assert_eq!(set("hidden"), set("hidden"));
+        assert_ne!(set("hidden"), set("another"));
+    }
 }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::*;
@@ -175,7 +176,10 @@ fn journal(folder: &Path) -> Writer {
         started_at: "2026-01-01T00:00:00Z".into(),
         speed: 1.0,
     };
-    Writer::create(folder, header).unwrap()
+    Writer::create(folder, header)
+        .now_or_never()
+        .unwrap()
+        .unwrap()
 }
 
 /// A folder in memory, where there is such a thing: the disk is not what this is about.
@@ -206,15 +210,17 @@ async fn break_it(
             at: "2026-01-01T00:00:00Z".into(),
             undo: Box::new(undo.clone()),
         };
-        journal.append(&captured).unwrap();
-        let mut step = |step| journal.step(id, Actor::Harness, step, None).unwrap();
-        step(FaultStep::Issued);
+        journal.append(&captured).await.unwrap();
+        let issued = journal.step(id, Actor::Harness, FaultStep::Issued, None);
+        issued.await.unwrap();
         system.lock().unwrap().acts = [act].into();
         let injected = attempt(LIMITS.inject, async { fault.inject().await }).await;
-        step(match injected {
+        let answer = match injected {
             Ok(()) => FaultStep::Acknowledged,
             Err(_) => FaultStep::InjectFailed,
-        });
+        };
+        let answered = journal.step(id, Actor::Harness, answer, None);
+        answered.await.unwrap();
         broken.push((fault, undo));
         if injected.is_err() {
             break;
@@ -236,14 +242,15 @@ async fn revert(
         fault: Ok(fault),
         standing: left.standing(),
     });
-    let mut reverting = Reverting {
+    let reverting = Reverting {
         journal,
         actor: Actor::Harness,
         limits: LIMITS,
         others,
         witness: Alone,
+        reverted: Reverted::default(),
     };
-    reverting.all(owed.collect()).await
+    reverting.all(owed.collect()).await.left_broken
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
