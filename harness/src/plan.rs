@@ -287,6 +287,7 @@ fn longest_wait(after: After, limits: &Limits) -> Duration {
         After::Immediately => Duration::ZERO,
         After::Delay(delay) => delay,
         After::Recovered => limits.recovered,
+        After::GoodFor(good) => good.saturating_mul(After::PATIENCE),
     }
 }
 

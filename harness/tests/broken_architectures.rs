@@ -45,6 +45,8 @@ enum Says {
     },
     /// The drill is not begun, for a reason with this text in it.
     NotSteady(&'static str),
+    /// The drill is ended early by a condition of this kind, and everything is put back.
+    Aborted(&'static str),
 }
 
 const fn fails(fails: &'static [&'static str]) -> Says {
@@ -184,6 +186,246 @@ const CASES: &[Case] = &[
         says: fails(&["writes"]),
     },
     Case {
+        name: "without the function that rewrites the Host header the storage refuses everybody, which is found beforehand",
+        drill: "region-outage-static-site",
+        mistake: &[(
+            "edge-function: { rewrite-host: petclinic.web.core.test }",
+            "minimum-ttl: 0s",
+        )],
+        says: Says::NotSteady("`standby`"),
+    },
+    Case {
+        name: "a distribution without the service's name breaks off with everybody who asks for it",
+        drill: "region-outage-static-site",
+        mistake: &[("aliases: [www.petclinic.test]", "aliases: []")],
+        says: Says::Fails {
+            fails: &["rto", "path", "body"],
+            either: &["status"],
+        },
+    },
+    Case {
+        name: "an alias that does not evaluate its target's health never notices what the target group asks",
+        drill: "break-health-path-static-site",
+        mistake: &[(
+            "alias: { evaluate-target-health: true }",
+            "alias: { evaluate-target-health: false }",
+        )],
+        says: fails(&["dns-switch", "path"]),
+    },
+    Case {
+        name: "a check that asks the other server never fails",
+        drill: "block-security-group",
+        mistake: &[(
+            "fqdn: server.eu-central-1.compute.test",
+            "fqdn: server.us-east-1.compute.test",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "dns-switch", "rto", "path", "served-by"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a load balancer that asks once a minute and ten times sends users to the lost zone for ten minutes",
+        drill: "zone-loss",
+        mistake: &[(
+            "interval: 10s, timeout: 5s, healthy-threshold: 2, unhealthy-threshold: 2",
+            "interval: 60s, timeout: 5s, healthy-threshold: 2, unhealthy-threshold: 10",
+        )],
+        says: Says::Fails {
+            fails: &["rto", "outage", "max-errors"],
+            either: &["served-by", "failback"],
+        },
+    },
+    Case {
+        name: "a nervous health check moves users at each blip",
+        drill: "flapping-health",
+        mistake: &[
+            ("request-interval: 30s", "request-interval: 10s"),
+            ("failure-threshold: 2", "failure-threshold: 1"),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 1s }\n"),
+        ],
+        says: Says::Fails {
+            fails: &["no-failover", "never"],
+            either: &["availability", "failback"],
+        },
+    },
+    Case {
+        name: "an alias that evaluates its target's health fails over whatever becomes of the check",
+        drill: "manual-failover-disabled",
+        mistake: &[
+            (
+                "type: CNAME, ttl: 60s, failover: primary, health-check: primary, value",
+                "type: A, alias: { evaluate-target-health: true }, failover: primary, value",
+            ),
+            (
+                "type: CNAME, ttl: 60s, failover: secondary, value",
+                "type: A, alias: { evaluate-target-health: false }, failover: secondary, value",
+            ),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 5s }\n"),
+        ],
+        says: Says::Fails {
+            fails: &["no-failover", "never", "path"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a primary record without its check does not care for what is inverted",
+        drill: "manual-failover-inverted",
+        mistake: &[(
+            "failover: primary, health-check: primary, value",
+            "failover: primary, value",
+        )],
+        says: fails(&["dns-switch", "path", "writes"]),
+    },
+    Case {
+        name: "a distribution that knows the bucket alone does not read from its replica",
+        drill: "bucket-region-loss",
+        mistake: &[(
+            "origin: both, methods: read",
+            "origin: source, methods: read",
+        )],
+        says: Says::Fails {
+            fails: &["outage", "path", "served-by"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a check of the primary region that asks the secondary never fails",
+        drill: "region-failover",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test",
+            "fqdn: demo.ap-northeast-1.elb.test",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "dns-switch", "rto", "path", "writes"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a secondary region that serves nothing is found before anything is broken",
+        drill: "region-failover",
+        mistake: &[(
+            "server: genai (ap-northeast-1), serves: { application: { context-path: /,",
+            "server: genai (ap-northeast-1), serves: { application: { context-path: /elsewhere/,",
+        )],
+        says: Says::NotSteady("tokyo"),
+    },
+    Case {
+        name: "a check that looks for no text takes any 200 for health",
+        drill: "content-mismatch",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test\n      path: /actuator/health\n      search-string: UP",
+            "fqdn: demo.ap-east-2.elb.test\n      path: /actuator/health",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "rto", "path", "body"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "an inverted check has moved users long before",
+        drill: "expired-certificate",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test",
+            "inverted: true\n      fqdn: demo.ap-east-2.elb.test",
+        )],
+        says: Says::NotSteady("`read`"),
+    },
+    Case {
+        name: "a check that asks the other region is answered fast",
+        drill: "slow-region",
+        mistake: &[(
+            "fqdn: demo.ap-east-2.elb.test",
+            "fqdn: demo.ap-northeast-1.elb.test",
+        )],
+        says: Says::Fails {
+            fails: &["detected", "rto", "path"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "without a check of the secondary its record is answered, be it dead",
+        drill: "both-regions-down",
+        mistake: &[(
+            "failover: secondary, health-check: tokyo, value",
+            "failover: secondary, value",
+        )],
+        says: fails(&["served-by"]),
+    },
+    Case {
+        name: "a latency record without a check is answered, be its region dead",
+        drill: "nearest-region-lost",
+        mistake: &[(
+            "region: ap-east-2, health-check: taipei, value",
+            "region: ap-east-2, value",
+        )],
+        says: Says::Fails {
+            fails: &["served-by"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a standby that is behind loses what was acknowledged",
+        drill: "database-failover",
+        mistake: &[(
+            "standby: { replication: synchronous }",
+            "standby: { replication: asynchronous, lag: 30s }",
+        )],
+        says: fails(&["rpo"]),
+    },
+    Case {
+        name: "an application whose health includes the database is dead as long as the database is",
+        drill: "database-failover",
+        mistake: &[
+            (
+                "health-includes-database: false",
+                "health-includes-database: true",
+            ),
+            ("promotion: 60s", "promotion: 10m"),
+        ],
+        says: Says::Fails {
+            fails: &["max-errors", "served-by"],
+            either: &["rpo", "outage"],
+        },
+    },
+    Case {
+        name: "a replica that is four minutes behind loses more than a minute",
+        drill: "database-region-failover",
+        mistake: &[("lag: 20s", "lag: 4m")],
+        says: Says::Fails {
+            fails: &["rpo"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a region that is green and serves nothing is rolled back from",
+        drill: "gradual-failback",
+        mistake: &[
+            (
+                "    preflight: { url: https://demo.ap-east-2.elb.test/, host-header: shift.genai.test }\n",
+                "",
+            ),
+            (
+                "server: genai (ap-east-2), serves: { application: { context-path: /,",
+                "server: genai (ap-east-2), serves: { application: { context-path: /elsewhere/,",
+            ),
+            (
+                "fqdn: demo.ap-east-2.elb.test, path: /actuator/health",
+                "fqdn: demo.ap-east-2.elb.test, path: /elsewhere/actuator/health",
+            ),
+        ],
+        says: Says::Aborted("errors"),
+    },
+    Case {
+        name: "a primary record without its check stays where it is, whatever the runbook inverts",
+        drill: "manual-failover-runbook",
+        mistake: &[(
+            "failover: primary, health-check: taipei, value",
+            "failover: primary, value",
+        )],
+        says: fails(&["dns-switch", "path", "writes"]),
+    },
+    Case {
         name: "a standby that serves nothing is found before anything is broken",
         drill: "double-failure-in-sequence",
         mistake: &[(
@@ -241,6 +483,7 @@ impl Case {
             let wrong = match self.says {
                 Says::Fails { fails, either } => wrong_checks(&report, fails, either),
                 Says::NotSteady(reason) => wrongly_begun(&report, reason),
+                Says::Aborted(condition) => wrongly_ended(&report, condition),
             };
             if wrong.is_empty() {
                 return Ok(());
@@ -285,10 +528,27 @@ impl Case {
         Ok(threads.block_on(suite::conduct(&assignment, stop, &mut |_| {}))?)
     }
 
+    /// The name of the environment that the drill is written for.
+    fn environment_of_drill(&self) -> Result<String, Failed> {
+        let file = Path::new(ROOT)
+            .join("drills")
+            .join(self.drill)
+            .with_extension("yaml");
+        let text = fs::read_to_string(file)?;
+        let mut lines = text.lines();
+        let name = lines.find_map(|line| line.strip_prefix("environment: "));
+        name.map(str::to_owned)
+            .ok_or_else(|| Failed::from("the drill names no environment"))
+    }
+
     /// Writes the environment with the mistake in it, where it finds its pages as the sound one does. Yields its path.
     fn environment(&self, folder: &Path) -> Result<String, Failed> {
         let fixtures = Path::new(ROOT).join("fixtures");
-        let mut text = fs::read_to_string(fixtures.join("environments/three-tier.yaml"))?;
+        let sound = fixtures
+            .join("environments")
+            .join(self.environment_of_drill()?)
+            .with_extension("yaml");
+        let mut text = fs::read_to_string(sound)?;
         for (sound, mistaken) in self.mistake {
             let times = text.matches(sound).count();
             if times != 1 {
@@ -354,6 +614,36 @@ fn wrong_checks(report: &Report, fails: &[&str], either: &[&str]) -> Vec<String>
             code.code(),
             judgement.reasons.join("; ")
         ));
+    }
+    wrong
+}
+
+fn wrongly_ended(report: &Report, condition: &str) -> Vec<String> {
+    let judgement = &report.judgement;
+    let mut wrong = Vec::new();
+    let code = exit_code::ExitCode::from(judgement);
+    if code != exit_code::ExitCode::CouldNotRun {
+        wrong.push(format!("the exit code is {}", code.code()));
+    }
+    if !judgement
+        .reasons
+        .iter()
+        .any(|said| said.contains(condition))
+    {
+        wrong.push(format!(
+            "the reasons do not name {condition}: {:?}",
+            judgement.reasons
+        ));
+    }
+    let touched = judgement
+        .faults
+        .iter()
+        .filter(|fault| fault.issued_s.is_some());
+    if touched.clone().count() == 0 {
+        wrong.push("no step was taken".to_owned());
+    }
+    if touched.clone().any(|fault| fault.restored_s.is_none()) {
+        wrong.push("a step was not put back".to_owned());
     }
     wrong
 }

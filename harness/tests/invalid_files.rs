@@ -10,7 +10,7 @@ use std::{
 use blackstart::{
     catalog::{self, Selection},
     environment,
-    source::{Coloring, Problems},
+    source::{Coloring, Problem, Problems},
 };
 
 /// Files that would be absurd to keep in a repository, made when the test runs.
@@ -139,11 +139,37 @@ fn the_shipped_drills_and_environments_have_no_problems() {
         ..Selection::default()
     };
     let (catalog, problems) = catalog::load(&selection, &|_| None);
-    assert!(problems.is_empty(), "{}", problems.render(Coloring::Plain));
     assert!(!catalog.entries.is_empty());
+    assert_only_what_is_meant(&problems);
     for file in invalid_files(&root().join("fixtures/environments")) {
         let (environment, problems) = environment::load(&file, &|_| None);
-        assert!(problems.is_empty(), "{}", problems.render(Coloring::Plain));
+        assert_only_what_is_meant(&problems);
         assert!(environment.is_some());
     }
+}
+
+/// Traps that a shipped file has on purpose, because an architecture has them or a drill shows them: the file and what is said of it.
+const MEANT: [(&str, &str); 2] = [
+    (
+        "two-region.yaml",
+        "when the secondary is unhealthy too, Route 53 answers with the dead primary",
+    ),
+    (
+        "manual-failover-disabled.yaml",
+        "a disabled health check counts as healthy, so this moves nobody",
+    ),
+];
+
+fn assert_only_what_is_meant(problems: &Problems) {
+    let meant = |problem: &&Problem| {
+        MEANT
+            .iter()
+            .any(|(file, message)| problem.file.ends_with(file) && problem.message == *message)
+    };
+    let others: Vec<String> = problems
+        .iter()
+        .filter(|problem| !meant(problem))
+        .map(ToString::to_string)
+        .collect();
+    assert!(others.is_empty(), "{}", others.join("\n"));
 }

@@ -59,9 +59,9 @@ fn trouble(checker: &Checker<'_>, expect: &Expect) -> Option<(&'static str, &'st
             "no probe sends a request that writes",
             "add a request with `method: POST` to the service, and a probe that sends it",
         )),
-        Expect::Rpo { .. } => Some((
-            "no probe keeps a ledger of acknowledged writes",
-            "leave it out until there is one; `blackstart explain rpo` says what it will take",
+        Expect::Rpo { .. } => environment.ledger.is_none().then_some((
+            "the environment keeps no ledger of acknowledged writes",
+            "say which probe's writes count and how they are read back, such as `ledger: { writes: write, read: owners }`",
         )),
         Expect::Detected { by: None, .. } => environment.observers.is_empty().then_some((
             "the environment has no observer",

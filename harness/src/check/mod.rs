@@ -4,6 +4,7 @@ mod answerable;
 mod cadence;
 mod pages;
 mod safety;
+mod traps;
 
 use crate::{
     drill::{After, DrillFile, Expect, Hold, Writes, duration_words},
@@ -20,6 +21,7 @@ pub(crate) fn environment(file: &EnvironmentFile) -> Problems {
     let context = Context::new(&file.document.file);
     cadence::environment(&context, file);
     pages::environment(&context, file);
+    traps::environment(&context, file);
     context.into_problems()
 }
 
@@ -35,6 +37,7 @@ pub(crate) fn drill(file: &DrillFile, environment: &Environment) -> Problems {
     checker.faults();
     checker.hold();
     safety::drill(&checker);
+    traps::drill(&checker);
     for expectation in &file.drill.expect {
         let node = file
             .document
@@ -42,6 +45,7 @@ pub(crate) fn drill(file: &DrillFile, environment: &Environment) -> Problems {
         checker.names(&expectation.value, node);
         answerable::expectation(&checker, &expectation.value, node);
         cadence::expectation(&checker, &expectation.value, node);
+        traps::recovery(&checker, &expectation.value, node);
     }
     context.into_problems()
 }

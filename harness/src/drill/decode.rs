@@ -1,11 +1,11 @@
 //! A drill file's tree made into a [`Drill`]. Everything that is wrong is reported in one pass.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use blackstart_lab::stack::MOST_REPLICAS;
 
 use super::{
-    After, Drill, Fault, Hold, InconclusivePolicy, Located, SteadyState, Step, abort_if,
+    After, Drill, Fault, Hold, InconclusivePolicy, Located, Pulse, SteadyState, Step, abort_if,
     expectations,
 };
 use crate::source::{Context, Document, Item, Problem, Problems, unknown_key};
@@ -17,7 +17,7 @@ const STEADY_FOR: Duration = Duration::from_secs(10);
 const BROKEN_PATH: &str = "/nonexistent";
 
 /// The faults by their words, in the order of the documentation.
-pub(crate) const FAULTS: [&str; 10] = [
+pub(crate) const FAULTS: [&str; 14] = [
     "scale",
     "stop",
     "kill",
@@ -28,6 +28,10 @@ pub(crate) const FAULTS: [&str; 10] = [
     "invert-health-check",
     "disable-health-check",
     "respond",
+    "expire-certificate",
+    "lose-zone",
+    "failover-database",
+    "shift-weights",
 ];
 
 pub(crate) fn decode(document: &Document) -> (Option<Drill>, Problems) {
@@ -125,6 +129,12 @@ fn step(item: Item<'_>, first: bool) -> Option<Step> {
             }
             return Some(After::Recovered);
         }
+        if after.is_mapping() {
+            let mut mapping = after.mapping()?;
+            let good_for = mapping.require("good-for", Item::positive_duration);
+            mapping.finish();
+            return good_for.map(After::GoodFor);
+        }
         after.positive_duration().map(After::Delay)
     });
     let together = mapping.optional("together");
@@ -201,6 +211,7 @@ fn located_fault(
             let status = mapping.maybe("status", Item::status);
             let body = mapping.maybe("body", Item::text);
             let delay = mapping.default("delay", Duration::ZERO, Item::duration);
+            let pulse = mapping.maybe("pulse", pulse);
             let item = mapping.item();
             mapping.finish();
             let (target, status, body, delay) = (target?, status?, body?, delay?);
@@ -217,6 +228,23 @@ fn located_fault(
                 status,
                 body,
                 delay,
+                pulse: pulse?,
+            }
+        }
+        "lose-zone" => {
+            let zone = mapping.require("zone", Item::name);
+            mapping.finish();
+            Fault::LoseZone {
+                target: target?,
+                zone: zone?,
+            }
+        }
+        "shift-weights" => {
+            let weights = mapping.require("weights", weights);
+            mapping.finish();
+            Fault::ShiftWeights {
+                target: target?,
+                weights: weights?,
             }
         }
         _ => {
@@ -225,6 +253,30 @@ fn located_fault(
         }
     };
     Some(Located { value: fault, at })
+}
+
+fn pulse(item: Item<'_>) -> Option<Pulse> {
+    let mut mapping = item.mapping()?;
+    let on = mapping.require("on", Item::positive_duration);
+    let off = mapping.require("off", Item::positive_duration);
+    mapping.finish();
+    Some(Pulse { on: on?, off: off? })
+}
+
+fn weights(item: Item<'_>) -> Option<BTreeMap<String, u8>> {
+    let entries = item.entries()?;
+    if entries.is_empty() {
+        item.report("`weights` is empty");
+        return None;
+    }
+    let weights: Vec<_> = entries
+        .into_iter()
+        .map(|(key, value)| {
+            let weight = value.whole(0..=255)?;
+            Some((key.name.clone(), u8::try_from(weight).ok()?))
+        })
+        .collect();
+    weights.into_iter().collect()
 }
 
 /// The faults that need nothing but a target.
@@ -237,6 +289,8 @@ fn plain_fault(kind: &str, target: String) -> Option<Fault> {
         "block-ingress" => Fault::BlockIngress { target },
         "invert-health-check" => Fault::InvertHealthCheck { target },
         "disable-health-check" => Fault::DisableHealthCheck { target },
+        "expire-certificate" => Fault::ExpireCertificate { target },
+        "failover-database" => Fault::FailoverDatabase { target },
         _ => return None,
     })
 }

@@ -120,6 +120,14 @@ pub enum After {
     Delay(Duration),
     /// When users have been served again without a failure for as long as makes a stable run.
     Recovered,
+    /// When users have been served without one failure for so long since the step before: the condition to go on of a runbook. If they
+    /// are not within three times as long, what follows is not done.
+    GoodFor(Duration),
+}
+
+impl After {
+    /// How many times as long as it must be good is waited for that.
+    pub const PATIENCE: u32 = 3;
 }
 
 /// A disturbance of one target. Each has a reverse that restores what was there before.
@@ -186,7 +194,45 @@ pub enum Fault {
         /// How long every answer is held back. Default `0s`.
         #[schemars(with = "DurationText")]
         delay: Duration,
+        /// The fault comes and goes. Default: it stays.
+        pulse: Option<Pulse>,
     },
+    /// Presents a certificate that is not valid any more.
+    ExpireCertificate {
+        /// The target's name in the environment.
+        target: String,
+    },
+    /// Loses a zone: nothing is heard of what runs in it.
+    LoseZone {
+        /// The target's name in the environment.
+        target: String,
+        /// The zone.
+        zone: String,
+    },
+    /// Makes the standby of a database the writer.
+    FailoverDatabase {
+        /// The target's name in the environment.
+        target: String,
+    },
+    /// Changes the weights of weighted records.
+    ShiftWeights {
+        /// The target's name in the environment.
+        target: String,
+        /// The new weights, 0 to 255, by the names that the records point at. Others keep theirs.
+        weights: BTreeMap<String, u8>,
+    },
+}
+
+/// A fault that comes and goes, beginning with being there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Pulse {
+    /// How long it lasts each time.
+    #[schemars(with = "DurationText")]
+    pub on: Duration,
+    /// How long it is gone each time.
+    #[schemars(with = "DurationText")]
+    pub off: Duration,
 }
 
 /// How long the faults stay before they are reverted.
@@ -381,6 +427,10 @@ impl Fault {
             Self::InvertHealthCheck { .. } => "invert-health-check",
             Self::DisableHealthCheck { .. } => "disable-health-check",
             Self::Respond { .. } => "respond",
+            Self::ExpireCertificate { .. } => "expire-certificate",
+            Self::LoseZone { .. } => "lose-zone",
+            Self::FailoverDatabase { .. } => "failover-database",
+            Self::ShiftWeights { .. } => "shift-weights",
         }
     }
 
@@ -396,7 +446,11 @@ impl Fault {
             | Self::BreakHealthPath { target, .. }
             | Self::InvertHealthCheck { target }
             | Self::DisableHealthCheck { target }
-            | Self::Respond { target, .. } => target,
+            | Self::Respond { target, .. }
+            | Self::ExpireCertificate { target }
+            | Self::LoseZone { target, .. }
+            | Self::FailoverDatabase { target }
+            | Self::ShiftWeights { target, .. } => target,
         }
     }
 }
@@ -408,13 +462,31 @@ impl fmt::Display for Fault {
         match self {
             Self::Scale { replicas, .. } => write!(f, "{kind} {target} to {replicas}"),
             Self::BreakHealthPath { path, .. } => write!(f, "{kind} {target} (asks {path})"),
-            Self::Respond { status, delay, .. } => {
+            Self::LoseZone { zone, .. } => write!(f, "{kind} {zone} of {target}"),
+            Self::ShiftWeights { weights, .. } => {
+                write!(f, "{kind} {target}")?;
+                for (index, (name, weight)) in weights.iter().enumerate() {
+                    let before = if index == 0 { ": " } else { ", " };
+                    write!(f, "{before}{name} {weight}")?;
+                }
+                Ok(())
+            }
+            Self::Respond {
+                status,
+                delay,
+                pulse,
+                ..
+            } => {
                 write!(f, "{kind} {target}")?;
                 if let Some(status) = status {
                     write!(f, " with {status}")?;
                 }
                 if !delay.is_zero() {
                     write!(f, " after {}", duration_words(*delay))?;
+                }
+                if let Some(Pulse { on, off }) = pulse {
+                    let (on, off) = (duration_words(*on), duration_words(*off));
+                    write!(f, ", {on} on and {off} off")?;
                 }
                 Ok(())
             }
@@ -424,7 +496,9 @@ impl fmt::Display for Fault {
             | Self::Disconnect { .. }
             | Self::BlockIngress { .. }
             | Self::InvertHealthCheck { .. }
-            | Self::DisableHealthCheck { .. } => write!(f, "{kind} {target}"),
+            | Self::DisableHealthCheck { .. }
+            | Self::ExpireCertificate { .. }
+            | Self::FailoverDatabase { .. } => write!(f, "{kind} {target}"),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! An environment file's tree made into an [`Environment`]. Everything that is wrong is reported in one pass.
 
-use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use blackstart_lab::control::{Resource, ResourceKind};
 
 use super::{
-    Connection, DirectRequest, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Observer,
-    Probe, Recognise, Request, Service, Target, Tier, docker, limits, references, stack,
+    Connection, DirectRequest, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Ledger,
+    Observer, Probe, Recognise, Request, Service, Target, Tier, docker, limits, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -78,6 +78,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let observers = file.default("observers", Vec::new(), |observers| {
         observers.list_of(observer)
     });
+    let ledger = file.maybe("ledger", ledger);
     let docker = file.maybe("docker", docker::decode);
     let targets = file.default("targets", BTreeMap::new(), |item| {
         targets(item, docker.as_ref().and_then(Option::as_ref))
@@ -101,6 +102,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         tiers: tiers?,
         probes: probes?,
         observers: observers?,
+        ledger: ledger?,
         docker: docker?,
         targets: targets?,
         limits: limits?,
@@ -346,6 +348,7 @@ fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
     let request = mapping.default("request", "read".to_owned(), Item::text);
     let host = mapping.maybe("host", host_name);
     let standby = mapping.maybe("standby", Item::text);
+    let vantage = mapping.maybe("vantage", Item::text);
     let connection = mapping.default("connection", Connection::New, |connection| {
         connection.word(&[
             ("new", Connection::New),
@@ -372,6 +375,7 @@ fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
         request: request?,
         host: host?,
         standby: standby?,
+        vantage: vantage?,
         connection: connection?,
         every: every?,
         timeout,
@@ -383,21 +387,7 @@ fn dns_probe(item: Item<'_>, host: &str) -> Option<DnsProbe> {
     let mut mapping = item.mapping()?;
     let name = mapping.require("name", Item::name);
     let query = mapping.default("query", host.to_owned(), host_name);
-    let server = mapping.require("server", |server| {
-        let text = server.text()?;
-        let known = matches!(text.as_str(), "authority" | "resolver")
-            || text.parse::<IpAddr>().is_ok()
-            || text.parse::<SocketAddr>().is_ok();
-        if !known && !server.may_stand_for_a_secret() {
-            let problem = server.problem(format!(
-                "{} is no name server: expected `authority`, `resolver` or an address such as `192.0.2.53:53`",
-                server.shown()
-            ));
-            server.context().push(problem);
-            return None;
-        }
-        Some(text)
-    });
+    let server = mapping.require("server", Item::text);
     let view = mapping.maybe("view", |view| {
         view.word(&[
             ("authority", DnsView::Authority),
@@ -441,6 +431,17 @@ pub(super) fn host_name(item: Item<'_>) -> Option<String> {
         return None;
     }
     Some(text)
+}
+
+fn ledger(item: Item<'_>) -> Option<Ledger> {
+    let mut mapping = item.mapping()?;
+    let writes = mapping.require("writes", Item::text);
+    let read = mapping.require("read", Item::text);
+    mapping.finish();
+    Some(Ledger {
+        writes: writes?,
+        read: read?,
+    })
 }
 
 fn observer(item: Item<'_>) -> Option<Observer> {

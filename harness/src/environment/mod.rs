@@ -99,6 +99,8 @@ pub struct Environment {
     pub probes: Vec<Located<Probe>>,
     /// The system's own view of itself.
     pub observers: Vec<Observer>,
+    /// Which writes are counted, and how they are read back.
+    pub ledger: Option<Ledger>,
     /// Where the containers are that targets name.
     pub docker: Option<Docker>,
     /// What faults can be applied to, by name.
@@ -135,16 +137,27 @@ pub struct Service {
 pub struct Request {
     /// The method. Default `GET`.
     pub method: String,
-    /// The path and query. Default: those of the service's URL.
+    /// The path and query; `{sequence}` and `{run}` are replaced as in a form. Default: those of the service's URL.
     pub path: String,
     /// Header lines to send besides Host. `User-Agent` and `Accept` replace those that are sent otherwise.
     pub headers: BTreeMap<String, String>,
-    /// Form fields to send; `{sequence}` in a value is replaced by the number of the sample and `{run}` by the name of the run.
+    /// Form fields to send; `{sequence}` in a value is replaced by the number of the sample and `{run}` by the names of the run and
+    /// the drill.
     pub form: BTreeMap<String, String>,
     /// The status codes that count as good. Default `[200]`.
     pub good_status: Vec<u16>,
     /// Whether the request changes data. Default: what the method says.
     pub writes: bool,
+}
+
+/// Which writes are counted, and how they are read back: what an `rpo` is measured by.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ledger {
+    /// The probe that writes. A form field of its request has `{run}` and then `{sequence}` in it.
+    pub writes: String,
+    /// The request that shows what was written, by name. It is sent once, at the end of the hold.
+    pub read: String,
 }
 
 /// One rung of the service.
@@ -182,8 +195,9 @@ pub struct Recognise {
     pub body: Option<String>,
     /// A name in the certificate that was presented.
     pub certificate: Option<String>,
-    /// Text in the DNS answer (a canonical name or an address), which is how DNS probes tell tiers apart. Where two tiers share an
-    /// answer, it is shown as the first of them.
+    /// Text in the DNS answer (a canonical name or an address), which is how DNS probes tell tiers apart. In the lab, whose addresses
+    /// are different each time, the name that an address belongs to counts as well. Where two tiers share an answer, it is shown as
+    /// the first of them.
     pub dns: Option<String>,
 }
 
@@ -220,6 +234,8 @@ pub struct HttpProbe {
     /// The tier that this probe reaches while all is well, if that is not the one that serves users: then the probe watches a standby,
     /// takes no part in the users' path and times, and its failures are reported as a dead standby.
     pub standby: Option<String>,
+    /// The vantage of the lab's stack whose resolver it asks, as users in that region do. Default: the resolver.
+    pub vantage: Option<String>,
     /// A new connection for every sample, or one that is kept as long as it lasts. Default `new`.
     pub connection: Connection,
     /// From one sample to the next. Default `1s`.
@@ -252,7 +268,8 @@ pub struct DnsProbe {
     pub name: String,
     /// The name asked for. Default: the host of the service's URL.
     pub query: String,
-    /// Whom to ask: `authority` and `resolver` are the lab's; otherwise an address, `192.0.2.53` or `192.0.2.53:5353`.
+    /// Whom to ask: `authority`, `resolver` and the names of vantages are the lab's; otherwise an address, `192.0.2.53` or
+    /// `192.0.2.53:5353`.
     pub server: String,
     /// How to look. Default: `authority` for the server of that name, `recursive` otherwise.
     pub view: DnsView,
@@ -297,6 +314,20 @@ pub enum Target {
     Lab(Resource),
     /// Containers, or something of the lab that runs in one.
     Docker(Containers),
+}
+
+impl Ledger {
+    /// What stands before the number in a write of this request, in the run of this name; `None` if its writes cannot be told apart.
+    pub fn marker(request: &Request, run: &str) -> Option<String> {
+        let values = request.form.values();
+        let marked = values.filter(|value| value.contains("{run}"));
+        let before = marked.filter_map(|value| value.split_once("{sequence}"));
+        let marker = before
+            .map(|(before, _)| before.replace("{run}", run))
+            .next()?;
+        let ends_in_a_digit = marker.ends_with(|last: char| last.is_ascii_digit());
+        (!ends_in_a_digit).then_some(marker)
+    }
 }
 
 impl Service {
@@ -345,15 +376,29 @@ impl Target {
     pub fn faults(&self) -> &'static [&'static str] {
         match self {
             Self::Lab(resource) => match resource.kind {
-                ResourceKind::Workload => {
-                    &["scale", "stop", "kill", "pause", "block-ingress", "respond"]
-                }
+                ResourceKind::Workload => &[
+                    "scale",
+                    "stop",
+                    "kill",
+                    "pause",
+                    "block-ingress",
+                    "respond",
+                    "lose-zone",
+                ],
                 ResourceKind::VirtualMachine
                 | ResourceKind::StaticSite
                 | ResourceKind::LoadBalancer
-                | ResourceKind::Distribution => {
-                    &["stop", "kill", "pause", "block-ingress", "respond"]
-                }
+                | ResourceKind::Distribution
+                | ResourceKind::Bucket => &[
+                    "stop",
+                    "kill",
+                    "pause",
+                    "block-ingress",
+                    "respond",
+                    "expire-certificate",
+                ],
+                ResourceKind::RecordSet => &["shift-weights"],
+                ResourceKind::Database => &["failover-database"],
                 ResourceKind::TargetGroup => &["break-health-path"],
                 ResourceKind::HealthCheck => &[
                     "break-health-path",

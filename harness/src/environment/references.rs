@@ -1,16 +1,19 @@
 //! Names in an environment file that refer to other places in it, and rules that hold between those places.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use blackstart_lab::control::ResourceKind;
 
-use super::{Containers, DnsView, Environment, Probe, Target, stack};
+use super::{Containers, DnsView, Environment, Ledger, Probe, Target, stack};
 use crate::{
     drill::{AbortIf, Located, duration_words},
     source::{
         Context, Document, Node, Problem,
         Step::{Index, Key},
-        report_duplicates,
+        report_duplicates, shown,
     },
 };
 
@@ -19,6 +22,7 @@ pub(super) fn check(context: &Context<'_>, document: &Document, environment: &En
     check_probes(context, document, environment);
     check_tiers(context, document, environment);
     check_observers(context, document, environment);
+    check_ledger(context, document, environment);
     check_targets(context, document, environment);
     check_limits(context, document, environment);
     let at = document.follow(&[Key("abort-if")]);
@@ -60,10 +64,12 @@ fn check_port(context: &Context<'_>, document: &Document, environment: &Environm
     let distributions = stack.distributions.values().flat_map(|_| [80, 443]);
     let machines = stack.virtual_machines.values().map(|config| config.port);
     let sites = stack.static_sites.values().map(|config| config.port);
+    let buckets = stack.buckets.values().map(|config| config.port);
     let known: BTreeSet<u16> = listeners
         .chain(distributions)
         .chain(machines)
         .chain(sites)
+        .chain(buckets)
         .collect();
     if !known.contains(&port) {
         let node = document.follow(&[Key("service"), Key("url")]);
@@ -121,9 +127,28 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
                     let known = environment.tiers.iter().map(|tier| tier.name.as_str());
                     context.report_unknown(at("standby"), "tier", known);
                 }
+                if let Some(vantage) = &probe.vantage {
+                    let stack = environment.stack.as_ref();
+                    let vantages = stack.into_iter().flat_map(|stack| stack.vantages.keys());
+                    let known = vantages.map(String::as_str);
+                    if !known.clone().any(|known| known == vantage) {
+                        context.report_unknown(at("vantage"), "vantage", known);
+                    }
+                }
             }
             Probe::Dns(probe) => {
                 let server = node.follow(&[Key("dns"), Key("server")]);
+                if !names_a_server(&probe.server, environment) {
+                    context.push(Problem::error(
+                        context.file(),
+                        server.place,
+                        format!(
+                            "{} is no name server: expected `authority`, `resolver`, a vantage of the stack or an address such as \
+                             `192.0.2.53:53`",
+                            shown(server)
+                        ),
+                    ));
+                }
                 if !lab && matches!(probe.server.as_str(), "authority" | "resolver") {
                     context.push(
                         Problem::error(
@@ -171,6 +196,17 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
         "probes or observers",
         probe_names.chain(observer_names),
     );
+}
+
+/// Whether a DNS probe's server is the lab's, one of its vantages, or an address.
+fn names_a_server(server: &str, environment: &Environment) -> bool {
+    matches!(server, "authority" | "resolver")
+        || server.parse::<IpAddr>().is_ok()
+        || server.parse::<SocketAddr>().is_ok()
+        || environment
+            .stack
+            .as_ref()
+            .is_some_and(|stack| stack.vantages.contains_key(server))
 }
 
 /// Two tiers that answers cannot tell apart would make every path a guess.
@@ -231,11 +267,14 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
             ) => match resource.kind {
                 ResourceKind::HealthCheck
                 | ResourceKind::TargetGroup
-                | ResourceKind::LoadBalancer => {}
+                | ResourceKind::LoadBalancer
+                | ResourceKind::Database => {}
                 ResourceKind::Workload
                 | ResourceKind::VirtualMachine
                 | ResourceKind::StaticSite
-                | ResourceKind::Distribution => context.push(
+                | ResourceKind::Distribution
+                | ResourceKind::RecordSet
+                | ResourceKind::Bucket => context.push(
                     Problem::error(
                         context.file(),
                         node.place,
@@ -244,11 +283,51 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                             resource.kind.as_str()
                         ),
                     )
-                    .with_hint("watch a health-check, a target-group or a load-balancer"),
+                    .with_hint(
+                        "watch a health-check, a target-group, a load-balancer or a database",
+                    ),
                 ),
             },
             Some(Target::Docker(_)) => {}
         }
+    }
+}
+
+/// A ledger's writes must be told apart, and the request that reads them must be there.
+fn check_ledger(context: &Context<'_>, document: &Document, environment: &Environment) {
+    let Some(ledger) = &environment.ledger else {
+        return;
+    };
+    let at = |key| document.follow(&[Key("ledger"), Key(key)]);
+    let requests = &environment.service.requests;
+    if !requests.contains_key(&ledger.read) {
+        context.report_unknown(at("read"), "request", requests.keys().map(String::as_str));
+    }
+    let writers = environment
+        .probes
+        .iter()
+        .filter_map(|probe| match &probe.value {
+            Probe::Http(probe) => requests
+                .get(&probe.request)
+                .filter(|request| request.writes)
+                .map(|request| (probe.name.as_str(), request)),
+            Probe::Dns(_) => None,
+        });
+    match writers.clone().find(|(name, _)| *name == ledger.writes) {
+        None => context.report_unknown(
+            at("writes"),
+            "probe that writes",
+            writers.map(|(name, _)| name),
+        ),
+        Some((_, request)) if Ledger::marker(request, "").is_none() => context.push(
+            Problem::error(
+                context.file(),
+                at("writes").place,
+                format!("the writes of `{}` cannot be told apart", ledger.writes),
+            )
+            .with_hint("give a form field of its request a value such as `\"{run}-{sequence}\"`"),
+        ),
+        Some(_) => {}
     }
 }
 
@@ -294,6 +373,15 @@ fn check_targets(context: &Context<'_>, document: &Document, environment: &Envir
             ResourceKind::Distribution => stack.distributions.keys().map(String::as_str).collect(),
             ResourceKind::TargetGroup => stack.target_groups.keys().map(String::as_str).collect(),
             ResourceKind::HealthCheck => stack.health_checks.keys().map(String::as_str).collect(),
+            ResourceKind::Database => stack.databases.keys().map(String::as_str).collect(),
+            ResourceKind::Bucket => stack.buckets.keys().map(String::as_str).collect(),
+            ResourceKind::RecordSet => stack
+                .zones
+                .iter()
+                .flat_map(|zone| &zone.records)
+                .filter(|record| record.weight.is_some())
+                .map(|record| record.name.as_str())
+                .collect(),
         };
         if !known.contains(&resource.name.as_str()) {
             context.report_unknown(node, resource.kind.as_str(), known.iter().copied());

@@ -1,5 +1,6 @@
 //! The `stack:` block: what the lab stands in for, with the defaults of the services it imitates.
 
+mod data;
 mod distribution;
 mod references;
 
@@ -10,8 +11,9 @@ use std::{
 };
 
 use blackstart_lab::stack::{
-    Alias, FailoverRole, HealthCheck, Listener, LoadBalancer, MOST_REPLICAS, Protocol, Record,
-    RecordType, Resolver, Serves, Stack, StaticSite, TargetGroup, VirtualMachine, Workload, Zone,
+    Alias, CalculatedCheck, FailoverRole, Flows, HealthCheck, Listener, LoadBalancer,
+    MOST_REPLICAS, Protocol, Record, RecordType, Resolver, Serves, Stack, StaticSite, TargetGroup,
+    Vantage, VirtualMachine, Workload, Zone,
 };
 
 pub(super) use references::check;
@@ -31,7 +33,11 @@ pub(super) fn decode(item: Item<'_>) -> Option<Stack> {
     let health_checks = stack.default("health-checks", BTreeMap::new(), |map| {
         named(map, health_check)
     });
+    let calculated_checks = stack.default("calculated-checks", BTreeMap::new(), |map| {
+        named(map, calculated_check)
+    });
     let resolver = stack.default("resolver", Resolver::default(), resolver);
+    let vantages = stack.default("vantages", BTreeMap::new(), |map| named(map, vantage));
     let load_balancers = stack.default("load-balancers", BTreeMap::new(), |map| {
         named(map, load_balancer)
     });
@@ -48,11 +54,19 @@ pub(super) fn decode(item: Item<'_>) -> Option<Stack> {
     let static_sites = stack.default("static-sites", BTreeMap::new(), |map| {
         named(map, static_site)
     });
+    let databases = stack.default("databases", BTreeMap::new(), |map| {
+        named(map, data::database)
+    });
+    let buckets = stack.default("buckets", BTreeMap::new(), |map| named(map, data::bucket));
     stack.finish();
     Some(Stack {
         zones: zones?,
         health_checks: health_checks?,
+        calculated_checks: calculated_checks?,
         resolver: resolver?,
+        vantages: vantages?,
+        databases: databases?,
+        buckets: buckets?,
         load_balancers: load_balancers?,
         target_groups: target_groups?,
         workloads: workloads?,
@@ -117,6 +131,8 @@ fn record(item: Item<'_>) -> Option<Record> {
         ])
     });
     let health_check = record.maybe("health-check", Item::text);
+    let weight = record.maybe("weight", weight);
+    let region = record.maybe("region", Item::name);
     let item = record.item();
     record.finish();
     let alias = alias?;
@@ -140,7 +156,75 @@ fn record(item: Item<'_>) -> Option<Record> {
         alias,
         failover: failover?,
         health_check: health_check?,
+        weight: weight?,
+        region: region?,
     })
+}
+
+/// The weight of a record (Route 53 `ResourceRecordSet.Weight`: 0 to 255).
+fn weight(item: Item<'_>) -> Option<u8> {
+    item.whole(0..=255)
+        .and_then(|weight| u8::try_from(weight).ok())
+}
+
+fn calculated_check(item: Item<'_>) -> Option<CalculatedCheck> {
+    let mut check = item.mapping()?;
+    let children = check.require("children", |children| children.filled_list_of(Item::text));
+    let healthy_threshold =
+        check.require("healthy-threshold", |threshold| threshold.whole(0..=256));
+    let inverted = check.default("inverted", false, Item::boolean);
+    check.finish();
+    Some(CalculatedCheck {
+        children: children?,
+        healthy_threshold: healthy_threshold?,
+        inverted: inverted?,
+    })
+}
+
+fn vantage(item: Item<'_>) -> Option<Vantage> {
+    let mut vantage = item.mapping()?;
+    let region = vantage.require("region", Item::name);
+    let own = region.clone().into_iter().collect();
+    let nearest = vantage.default("nearest", own, |regions| regions.filled_list_of(Item::name));
+    let resolver = vantage.default("resolver", Resolver::default(), resolver);
+    vantage.finish();
+    Some(Vantage {
+        region: region?,
+        nearest: nearest?,
+        resolver: resolver?,
+    })
+}
+
+fn flows(item: Item<'_>) -> Option<Flows> {
+    item.word(&[("tracked", Flows::Tracked), ("untracked", Flows::Untracked)])
+}
+
+/// The regions that Route 53 checks from (API `HealthCheckRegion`).
+const CHECKER_REGIONS: [&str; 8] = [
+    "us-east-1",
+    "us-west-1",
+    "us-west-2",
+    "eu-west-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "sa-east-1",
+];
+
+/// As many checkers ask from each region, as seen in the field.
+const CHECKERS_PER_REGION: u32 = 2;
+
+fn checker_regions(item: Item<'_>) -> Option<Vec<String>> {
+    let regions = item.list_of(|region| {
+        region
+            .word(&CHECKER_REGIONS.map(|word| (word, word)))
+            .map(str::to_owned)
+    })?;
+    if regions.len() < 3 {
+        item.report("a health check is made from three regions at least");
+        return None;
+    }
+    Some(regions)
 }
 
 fn protocol(item: Item<'_>) -> Option<Protocol> {
@@ -180,7 +264,13 @@ fn health_check(item: Item<'_>) -> Option<HealthCheck> {
     });
     let failure_threshold =
         check.default("failure-threshold", 3, |threshold| threshold.whole(1..=10));
-    let checkers = check.default("checkers", 16, |checkers| checkers.whole(1..=64));
+    let regions = check.default("regions", Vec::new(), checker_regions);
+    let from = match regions.as_ref().map_or(0, Vec::len) {
+        0 => CHECKER_REGIONS.len(),
+        some => some,
+    };
+    let usual = CHECKERS_PER_REGION * u32::try_from(from).unwrap_or(1);
+    let checkers = check.default("checkers", usual, |checkers| checkers.whole(1..=64));
     let propagation = check.default("propagation", Duration::from_secs(5), Item::duration);
     let disabled = check.default("disabled", false, Item::boolean);
     let inverted = check.default("inverted", false, Item::boolean);
@@ -193,6 +283,7 @@ fn health_check(item: Item<'_>) -> Option<HealthCheck> {
         search_string: search_string?,
         request_interval: request_interval?,
         failure_threshold: failure_threshold?,
+        regions: regions?,
         checkers: checkers?,
         propagation: propagation?,
         disabled: disabled?,
@@ -230,7 +321,7 @@ fn load_balancer(item: Item<'_>) -> Option<LoadBalancer> {
             let mut listener = item.mapping()?;
             let protocol = listener.require("protocol", protocol);
             let port = listener.require("port", Item::port);
-            let target_group = listener.require("target-group", Item::text);
+            let target_group = listener.maybe("target-group", Item::text);
             listener.finish();
             Some(Listener {
                 protocol: protocol?,
@@ -239,11 +330,16 @@ fn load_balancer(item: Item<'_>) -> Option<LoadBalancer> {
             })
         })
     });
+    let health_propagation =
+        balancer.default("health-propagation", Duration::from_secs(5), Item::duration);
+    let flows = balancer.default("flows", Flows::Tracked, flows);
     balancer.finish();
     Some(LoadBalancer {
         dns_name: dns_name?,
         zones: zones?,
         listeners: listeners?,
+        health_propagation: health_propagation?,
+        flows: flows?,
     })
 }
 
@@ -348,10 +444,13 @@ fn serves(item: Item<'_>) -> Option<Serves> {
         Some(path)
     });
     let database = mapping.require("database", Item::name);
+    let health_includes_database =
+        mapping.default("health-includes-database", false, Item::boolean);
     mapping.finish();
     Some(Serves::Application {
         context_path: context_path?,
         database: database?,
+        health_includes_database: health_includes_database?,
     })
 }
 
@@ -363,6 +462,7 @@ fn virtual_machine(item: Item<'_>) -> Option<VirtualMachine> {
     let serves = machine.require("serves", serves);
     let start_up = machine.default("start-up", Duration::from_secs(30), Item::duration);
     let server = machine.default("server", "nginx/1.18.0 (Ubuntu)".to_owned(), header_value);
+    let flows = machine.default("flows", Flows::Tracked, flows);
     machine.finish();
     Some(VirtualMachine {
         dns_name: dns_name?,
@@ -371,6 +471,7 @@ fn virtual_machine(item: Item<'_>) -> Option<VirtualMachine> {
         serves: serves?,
         start_up: start_up?,
         server: server?,
+        flows: flows?,
     })
 }
 
@@ -380,7 +481,9 @@ fn static_site(item: Item<'_>) -> Option<StaticSite> {
     let protocol = site.default("protocol", Protocol::Https, protocol);
     let port = site.default("port", usual_port(protocol), Item::port);
     let hosts = site.default("hosts", Vec::new(), |hosts| hosts.list_of(host_name));
-    let page = site.require("page", page);
+    let page = site.require("page", file);
+    let index_paths = site.default("index-paths", Vec::new(), |paths| paths.list_of(Item::path));
+    let error_document = site.maybe("error-document", file);
     let unknown_host_status = site.default("unknown-host-status", 400, Item::status);
     site.finish();
     Some(StaticSite {
@@ -389,13 +492,15 @@ fn static_site(item: Item<'_>) -> Option<StaticSite> {
         port: port?,
         hosts: hosts?,
         page: page?,
+        index_paths: index_paths?,
+        error_document: error_document?,
         unknown_host_status: unknown_host_status?,
     })
 }
 
-/// A page's path, resolved from the folder of the environment file. Whether it is there is for the check: the copy of an
+/// A file's path, resolved from the folder of the environment file. Whether it is there is for the check: the copy of an
 /// environment that a run keeps has its pages elsewhere.
-fn page(item: Item<'_>) -> Option<PathBuf> {
+fn file(item: Item<'_>) -> Option<PathBuf> {
     let folder = item.context().file().parent().unwrap_or(Path::new(""));
     item.text().map(|text| folder.join(text))
 }

@@ -8,9 +8,10 @@ use crate::{
 };
 
 /// Topics that are neither faults nor expectations: exit codes, findings, traps, and what bounds a drill.
-const OTHERS: [&str; 32] = [
+const OTHERS: [&str; 38] = [
     "abort-if",
     "aborted",
+    "certificate-not-checked",
     "clock-jump",
     "disabled-is-healthy",
     "dry-run",
@@ -23,6 +24,8 @@ const OTHERS: [&str; 32] = [
     "exit-4",
     "exit-5",
     "fail-open",
+    "false-negative",
+    "false-positive",
     "guard",
     "health-check-blind",
     "inconclusive",
@@ -33,6 +36,7 @@ const OTHERS: [&str; 32] = [
     "preflight",
     "prober-late",
     "protected",
+    "redirect-checked",
     "revert",
     "rto-cache-wait",
     "speed",
@@ -40,7 +44,9 @@ const OTHERS: [&str; 32] = [
     "steady-state",
     "tiers",
     "variables",
+    "where-the-time-went",
     "writes-do-not-fail-over",
+    "writes-forbidden",
 ];
 
 #[test]

@@ -128,6 +128,13 @@ impl Watch {
                 let text = format!("{condition}: {reason}; everything is being reverted");
                 vec![self.trouble("ABORT", text)]
             }
+            Event::Ledger { found, detail, .. } => {
+                let text = match found {
+                    Some(found) => format!("{} writes are there", found.len()),
+                    None => format!("not read back{}", in_brackets(detail.as_deref())),
+                };
+                vec![self.tell("LEDGER", text)]
+            }
             Event::Note { text } => vec![self.tell("NOTE", harmless(text).into_owned())],
             Event::Interrupted { signal } => {
                 vec![self.trouble(

@@ -50,6 +50,9 @@ impl Plan {
                 After::Immediately => String::new(),
                 After::Delay(delay) => format!(", {} after the one before", words(delay)),
                 After::Recovered => ", when users have recovered".to_owned(),
+                After::GoodFor(good) => {
+                    format!(", when users have had no failure for {}", words(good))
+                }
             };
             writeln!(
                 f,

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use hickory_proto::rr::Name;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
@@ -215,6 +215,36 @@ impl HttpProbe {
         Ok(())
     }
 
+    /// Asks once on a new connection and yields the whole body, which must not be longer than `longest`.
+    ///
+    /// # Errors
+    /// If no answer with an expected status came within `limit`, in words.
+    pub async fn fetch(&self, limit: Duration, longest: usize) -> Result<Vec<u8>, String> {
+        let deadline = Instant::now() + limit;
+        let mut open = self
+            .open(deadline, &mut Look::default())
+            .await
+            .map_err(|(_, detail)| detail)?;
+        let request = self.build(0).map_err(|(_, detail)| detail)?;
+        let answer = async {
+            let response = open
+                .sender
+                .send_request(request)
+                .await
+                .map_err(|error| error.to_string())?;
+            let status = response.status().as_u16();
+            if !self.request.good_status.contains(&status) {
+                return Err(format!("status {status}"));
+            }
+            let body = Limited::new(response.into_body(), longest).collect().await;
+            let body = body.map_err(|error| error.to_string())?;
+            Ok(body.to_bytes().to_vec())
+        };
+        timeout_at(deadline, answer)
+            .await
+            .map_err(|_| format!("no answer within {limit:?}"))?
+    }
+
     /// The connection that was used last, if it is still open.
     fn take_idle(&self) -> Option<Open> {
         let mut idle = self
@@ -310,7 +340,7 @@ impl HttpProbe {
     fn build(&self, seq: u64) -> Result<hyper::Request<Full<Bytes>>, Failure> {
         let mut builder = hyper::Request::builder()
             .method(self.request.method.as_str())
-            .uri(self.request.path.as_str())
+            .uri(filled_in(&self.request.path, seq, &self.run))
             .header(header::HOST, self.host.as_str());
         for (name, value) in &self.request.headers {
             builder = builder.header(name.as_str(), value.as_str());
@@ -399,14 +429,15 @@ fn certificate_names(certificate: &CertificateDer<'_>) -> Vec<String> {
 fn form_body(fields: &BTreeMap<String, String>, seq: u64, run: &str) -> String {
     let mut encoded = form_urlencoded::Serializer::new(String::new());
     for (name, value) in fields {
-        encoded.append_pair(
-            name,
-            &value
-                .replace("{sequence}", &seq.to_string())
-                .replace("{run}", run),
-        );
+        encoded.append_pair(name, &filled_in(value, seq, run));
     }
     encoded.finish()
+}
+
+/// A text with the number of the sample and the name of the run in it.
+fn filled_in(text: &str, seq: u64, run: &str) -> String {
+    text.replace("{sequence}", &seq.to_string())
+        .replace("{run}", run)
 }
 
 /// The TLS side of `https` probes: trusts one private root (PEM) or else what this machine trusts, resumes nothing, so that every handshake is a whole one.

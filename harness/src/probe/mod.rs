@@ -7,9 +7,16 @@ pub mod cached;
 pub mod control;
 pub mod dns;
 pub mod http;
+pub mod ledger;
 pub mod poller;
 
-use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    net::{IpAddr, Ipv4Addr},
+    pin::Pin,
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
@@ -113,6 +120,8 @@ pub(crate) fn classify(error: &std::io::Error) -> Trouble {
 #[derive(Debug, Clone)]
 pub struct Recognition {
     tiers: Arc<[Tier]>,
+    /// The names that lead to addresses.
+    names: Arc<BTreeMap<String, String>>,
 }
 
 /// What of an answer tells who gave it.
@@ -131,7 +140,19 @@ impl Recognition {
     pub fn new(tiers: impl Into<Arc<[Tier]>>) -> Self {
         Self {
             tiers: tiers.into(),
+            names: Arc::default(),
         }
+    }
+
+    /// Takes an address for the name that leads to it as well: an alias record answers with addresses alone.
+    #[must_use]
+    pub fn with_names(mut self, names: &BTreeMap<String, Vec<Ipv4Addr>>) -> Self {
+        let pairs = names.iter().flat_map(|(name, addresses)| {
+            let texts = addresses.iter().map(ToString::to_string);
+            texts.map(|address| (address, name.clone()))
+        });
+        self.names = Arc::new(pairs.collect());
+        self
     }
 
     /// The first tier whose every given mark is in the answer. A tier known only by its DNS answer is never recognised here.
@@ -166,10 +187,12 @@ impl Recognition {
         self.tiers
             .iter()
             .find(|tier| {
-                tier.recognise
-                    .dns
-                    .as_ref()
-                    .is_some_and(|mark| answers.iter().any(|answer| answer.contains(mark)))
+                tier.recognise.dns.as_ref().is_some_and(|mark| {
+                    answers.iter().any(|answer| {
+                        let name = self.names.get(answer);
+                        answer.contains(mark) || name.is_some_and(|name| name.contains(mark))
+                    })
+                })
             })
             .map(|tier| tier.name.clone())
     }

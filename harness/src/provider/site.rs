@@ -33,6 +33,7 @@ use crate::{
         cached::CachedProbe,
         dns::{DnsProbe, fully_qualified},
         http::{HttpProbe, Kept, Resolution, TlsSetupError, tls_connector},
+        ledger::Ledger,
     },
 };
 
@@ -50,7 +51,7 @@ pub struct Site {
     lab: Option<Lab>,
     /// What the lab told of itself, wherever it runs.
     description: Description,
-    servers: BTreeMap<&'static str, SocketAddr>,
+    servers: BTreeMap<String, SocketAddr>,
     threads: Handle,
 }
 
@@ -199,10 +200,7 @@ impl Site {
             provider,
             access,
             lab,
-            servers: BTreeMap::from([
-                ("authority", description.authority),
-                ("resolver", description.resolver),
-            ]),
+            servers: servers(&description),
             description,
             threads,
         }
@@ -309,7 +307,7 @@ impl Site {
             reason,
         };
         let tiers: Arc<[Tier]> = self.environment.tiers.clone().into();
-        let recognition = Recognition::new(tiers);
+        let recognition = Recognition::new(tiers).with_names(&self.description.names);
         match setup {
             ProbeSetup::Dns(setup) => {
                 let server = self.server(&setup.server).map_err(wrong)?;
@@ -379,7 +377,8 @@ impl Site {
             .port_or_known_default()
             .ok_or_else(|| wrong("the URL has no port".into()))?;
         let port = self.real_port(logical_port).map_err(wrong)?;
-        let resolution = self.resolution(host).map_err(wrong)?;
+        let resolver = setup.vantage.as_deref().unwrap_or("resolver");
+        let resolution = self.resolution(host, resolver).map_err(wrong)?;
         let tls = if url.scheme() == "https" {
             Some((self.tls()?, server_name(host).map_err(wrong)?))
         } else {
@@ -404,6 +403,37 @@ impl Site {
         })
     }
 
+    /// Sets up the reading of the ledger, if the environment has one, for the run of this name.
+    ///
+    /// # Errors
+    /// If the service's URL cannot be used.
+    pub fn prepare_ledger(&self, drill: &Drill, run: &str) -> Result<Option<Ledger>, SiteError> {
+        let Some(ledger) = &self.environment.ledger else {
+            return Ok(None);
+        };
+        let writes = self.environment.probe(&ledger.writes);
+        let (Some(ProbeSetup::Http(writes)), requests) =
+            (writes, &self.environment.service.requests)
+        else {
+            return Ok(None);
+        };
+        let marker = requests
+            .get(&writes.request)
+            .and_then(|request| environment::Ledger::marker(request, run));
+        let Some(marker) = marker else {
+            return Ok(None);
+        };
+        let setup = environment::HttpProbe {
+            request: ledger.read.clone(),
+            ..writes.clone()
+        };
+        let recognition = Recognition::new(self.environment.tiers.clone());
+        Ok(Some(Ledger {
+            request: self.prepare_http(&setup, recognition, drill, run)?,
+            marker,
+        }))
+    }
+
     /// Whether what is looked at is no lab.
     fn is_foreign(&self) -> bool {
         self.description.stack.is_null()
@@ -418,12 +448,12 @@ impl Site {
         port.ok_or_else(|| format!("nothing in the stack listens on port {logical}"))
     }
 
-    /// How a host is found: it is an address, or the environment's resolver knows it.
-    fn resolution(&self, host: &str) -> Result<Resolution, String> {
+    /// How a host is found: it is an address, or a resolver of the environment knows it.
+    fn resolution(&self, host: &str, resolver: &str) -> Result<Resolution, String> {
         Ok(match host.parse::<IpAddr>() {
             Ok(address) => Resolution::Address(address),
             Err(_) if host == "localhost" => Resolution::Address(Ipv4Addr::LOCALHOST.into()),
-            Err(_) => Resolution::Ask(self.server("resolver")?, fully_qualified(host)?),
+            Err(_) => Resolution::Ask(self.server(resolver)?, fully_qualified(host)?),
         })
     }
 
@@ -446,6 +476,14 @@ impl Site {
             })
             .map_err(|_| format!("`{server}` is neither `authority`, `resolver` nor an address"))
     }
+}
+
+/// The name servers of a lab by the names that probes give them.
+fn servers(lab: &Description) -> BTreeMap<String, SocketAddr> {
+    let mut servers = lab.vantages.clone();
+    servers.insert("authority".to_owned(), lab.authority);
+    servers.insert("resolver".to_owned(), lab.resolver);
+    servers
 }
 
 /// A stack without the paths of its pages, which are other ones in a container.

@@ -13,7 +13,7 @@ use super::{
     Clock, Finished, Options, RunError, StepLimits, Stop,
     abort::{Aborted, Aborts, Alarm},
     home::View,
-    looking::{Looking, start_looking, started},
+    looking::{Looking, run_name, start_looking, started},
     recorder::Recorder,
     step::caught,
 };
@@ -78,6 +78,7 @@ pub async fn run(
         stop,
         alarm,
         dry_run: options.terms.dry_run,
+        ledger: None,
         wall_started,
     };
     engine
@@ -91,8 +92,13 @@ pub async fn run(
     let (sender, events) = mpsc::unbounded_channel();
     let tasks = start_looking(plan, site, options, clock, &mut random, &sender, &cancel);
     drop(sender);
-    let (tasks, looking) = match tasks {
-        Ok(tasks) => (tasks, Looking { events, cancel }),
+    let ledger = site.prepare_ledger(&plan.drill, &run_name(plan, options));
+    let both = tasks.and_then(|tasks| Ok((tasks, ledger?)));
+    let (tasks, looking) = match both {
+        Ok((tasks, ledger)) => {
+            engine.ledger = ledger;
+            (tasks, Looking { events, cancel })
+        }
         Err(error) => {
             cancel.cancel();
             return Err(engine.not_begun(error));
@@ -138,6 +144,8 @@ pub(super) struct Engine<'a> {
     pub(super) stop: Stop,
     alarm: Alarm,
     dry_run: bool,
+    /// How the writes are read back, until they were.
+    pub(super) ledger: Option<crate::probe::ledger::Ledger>,
     pub(super) wall_started: jiff::Timestamp,
 }
 
@@ -284,7 +292,7 @@ impl Engine<'_> {
                 .await?
             }
         };
-        Ok(())
+        self.read_ledger(looking).await
     }
 
     fn unless_broken(&self, outcome: Outcome) -> Outcome {

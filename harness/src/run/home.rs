@@ -33,6 +33,7 @@ impl View {
             | Event::Phase { .. }
             | Event::Preflight(_)
             | Event::Fault { .. }
+            | Event::Ledger { .. }
             | Event::Note { .. }
             | Event::Interrupted { .. }
             | Event::Aborted { .. }

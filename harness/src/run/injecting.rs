@@ -31,6 +31,26 @@ impl Engine<'_> {
                     self.wait(looking, self.clock.now() + delay, |_| false)
                         .await?;
                 }
+                After::GoodFor(good) => {
+                    let since = self.clock.now();
+                    let deadline = since + good.saturating_mul(After::PATIENCE);
+                    let clock = self.clock;
+                    let waited = self
+                        .wait(looking, deadline, |recorder| {
+                            let run = recorder
+                                .watch(&user)
+                                .and_then(|watch| watch.stable_since(since, None));
+                            run.is_some_and(|began| clock.now().saturating_sub(began) >= good)
+                        })
+                        .await?;
+                    if waited == Waited::TimedOut {
+                        let text = "users were not served without a failure for long enough, so the steps that were to follow were \
+                                    not taken"
+                            .to_owned();
+                        self.recorder.record(Event::Note { text });
+                        return Ok(last_issued);
+                    }
+                }
                 After::Recovered => {
                     let deadline = self.clock.now() + self.plan.limits.recovered;
                     let waited = self

@@ -43,7 +43,7 @@ pub(super) fn start_looking(
     let control =
         Control::start(fastest, cancel.clone(), site.echo_threads()).map_err(RunError::Control)?;
     for setup in &plan.environment.probes {
-        let prepared = site.prepare(&setup.value, &plan.drill, &options.run_id)?;
+        let prepared = site.prepare(&setup.value, &plan.drill, &run_name(plan, options))?;
         let schedule = Schedule {
             name: setup.value.name().to_owned(),
             every: prepared.every,
@@ -75,6 +75,11 @@ pub(super) fn start_looking(
         ));
     }
     Ok(tasks)
+}
+
+/// What stands for `{run}` in requests: drills that are run together have one name of the run, and may have one database.
+pub(super) fn run_name(plan: &Plan, options: &Options) -> String {
+    format!("{}-{}", options.run_id, plan.drill.name)
 }
 
 /// What is known of a run when it begins.

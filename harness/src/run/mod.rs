@@ -10,6 +10,7 @@ mod engine;
 mod fence;
 mod home;
 mod injecting;
+mod ledger;
 mod looking;
 mod observers;
 mod preflight;

@@ -66,6 +66,7 @@ impl<'a> SteadyState<'a> {
             Event::Run(_)
             | Event::Phase { .. }
             | Event::Fault { .. }
+            | Event::Ledger { .. }
             | Event::Note { .. }
             | Event::Interrupted { .. }
             | Event::Aborted { .. }

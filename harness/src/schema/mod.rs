@@ -17,7 +17,7 @@ use crate::{
         AbortIf, Expect, Fault, InconclusivePolicy, SteadyState, abort_if::CONDITIONS,
         decode::FAULTS, expectations::EXPECTATIONS,
     },
-    environment::{Docker, Limits, Observer, Probe, SPEEDS, Service, Tier},
+    environment::{Docker, Ledger, Limits, Observer, Probe, SPEEDS, Service, Tier},
     report::Report,
 };
 use blackstart_lab::{
@@ -88,6 +88,7 @@ pub fn environment() -> Value {
     generator.subschema_for::<Tier>();
     generator.subschema_for::<Probe>();
     generator.subschema_for::<Observer>();
+    generator.subschema_for::<Ledger>();
     generator.subschema_for::<Stack>();
     generator.subschema_for::<Limits>();
     generator.subschema_for::<Docker>();
@@ -128,6 +129,10 @@ pub fn environment() -> Value {
                 "type": "array",
                 "items": reference("Observer"),
             },
+            "ledger": described(
+                reference("Ledger"),
+                "Which writes are counted, and how they are read back: what an `rpo` is measured by.",
+            ),
             "docker": described(reference("Docker"), "Where the containers are that targets name."),
             "targets": {
                 "description": "What faults can be applied to, by name.",
@@ -191,9 +196,10 @@ fn step() -> Value {
     properties.insert(
         "after".to_owned(),
         json!({
-            "description": "When this is due, counted from the entry before: so much later, or when users have been served \
-                without a failure again for as long as makes a stable run (`recovered`). Default: at once.",
-            "anyOf": [{ "const": "recovered" }, reference("Duration")],
+            "description": "When this is due, counted from the entry before: so much later, when users have been served without \
+                a failure again for as long as makes a stable run (`recovered`), or when they have been without a failure for so \
+                long since then (`good-for`). Default: at once.",
+            "anyOf": [{ "const": "recovered" }, reference("Duration"), good_for()],
         }),
     );
     json!({
@@ -264,6 +270,18 @@ fn containers() -> Value {
         },
         "oneOf": [{ "required": ["container"] }, { "required": ["service"] }, { "required": ["label"] }],
         "not": { "required": ["target-group", "health-check"] },
+        "additionalProperties": false,
+    })
+}
+
+/// The condition to go on of a runbook.
+fn good_for() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "good-for": described(reference("Duration"), "How long users must have been served without one failure."),
+        },
+        "required": ["good-for"],
         "additionalProperties": false,
     })
 }

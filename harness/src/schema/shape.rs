@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::environment::METHODS;
 
 /// Fields that a file may leave out although their documentation names no default: nothing, or none of them, is meant.
-const OPTIONAL: [(&str, &[&str]); 8] = [
+const OPTIONAL: [(&str, &[&str]); 11] = [
     ("Service", &["requests"]),
     ("Request", &["headers", "form"]),
     ("Tier", &["about"]),
@@ -14,18 +14,25 @@ const OPTIONAL: [(&str, &[&str]); 8] = [
         &[
             "zones",
             "health-checks",
+            "calculated-checks",
             "resolver",
+            "vantages",
             "load-balancers",
             "target-groups",
             "workloads",
             "distributions",
             "virtual-machines",
             "static-sites",
+            "databases",
+            "buckets",
         ],
     ),
     // An alias takes over the TTL of what it points at, any other record has its own: see below.
     ("Record", &["ttl"]),
     ("HealthCheck", &["disabled", "inverted"]),
+    ("CalculatedCheck", &["inverted"]),
+    ("Bucket", &["objects"]),
+    ("Vantage", &["resolver"]),
     ("Distribution", &["aliases", "origin-groups"]),
     ("StaticSite", &["hosts"]),
 ];
@@ -39,7 +46,9 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 /// Lists that are not empty.
-const NOT_EMPTY: [&str; 9] = [
+const NOT_EMPTY: [&str; 11] = [
+    "children",
+    "nearest",
     "targets",
     "kinds",
     "path",
@@ -303,7 +312,7 @@ fn adapt_leaf(object: &mut Map<String, Value>, key: &str) {
         "string" if !object.contains_key("const") && !object.contains_key("enum") => {
             object.insert("minLength".to_owned(), 1.into());
         }
-        "object" if key == "served-by" => {
+        "object" if ["served-by", "weights"].contains(&key) => {
             object.insert("minProperties".to_owned(), 1.into());
         }
         "array" if NOT_EMPTY.contains(&key) => {

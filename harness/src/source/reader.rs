@@ -220,6 +220,11 @@ impl<'a> Item<'a> {
         sound.then_some(entries)
     }
 
+    /// Whether this is a mapping.
+    pub(crate) fn is_mapping(self) -> bool {
+        matches!(self.node.value, Value::Mapping(_))
+    }
+
     /// A mapping with keys of the language.
     pub(crate) fn mapping(self) -> Option<Mapping<'a>> {
         self.entries().map(|entries| Mapping {

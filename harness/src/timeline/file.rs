@@ -19,13 +19,14 @@ use super::{Entry, Event, io::Error};
 const MAJOR: u64 = 1;
 
 /// The types of events that this version knows. Others are those of a later 1.x.
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "run",
     "phase",
     "sample",
     "preflight",
     "fault",
     "observed",
+    "ledger",
     "note",
     "interrupted",
     "aborted",
@@ -471,6 +472,11 @@ mod tests {
                 reason: String::new(),
             },
             Event::Phase { phase: Phase::Hold },
+            Event::Ledger {
+                before: Duration::ZERO,
+                found: Some(Vec::new()),
+                detail: None,
+            },
             observed,
             Event::Interrupted {
                 signal: String::new(),

@@ -27,6 +27,11 @@ impl Entry {
                 before: _,
                 healthy: _,
                 detail,
+            }
+            | Event::Ledger {
+                before: _,
+                found: _,
+                detail,
             } => hide(detail, secrets),
             Event::Preflight(checked) => {
                 hide([&mut checked.asked], secrets);

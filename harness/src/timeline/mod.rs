@@ -71,6 +71,17 @@ pub enum Event {
         )]
         before: Option<Duration>,
     },
+    /// The ledger of writes was read back.
+    Ledger {
+        /// When the reading was begun: what was acknowledged later may be missing from it.
+        #[serde(with = "seconds")]
+        before: Duration,
+        /// The numbers of the writes that are there, in the order in which they are shown; `None` if they could not be read.
+        found: Option<Vec<u64>>,
+        /// Why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
     /// Something worth telling that is none of the above.
     Note {
         /// What it is.

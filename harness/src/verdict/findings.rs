@@ -1,5 +1,7 @@
 //! What the report points out that no expectation asked for. Each finding rests on evidence of this run.
 
+mod causes;
+
 use std::time::Duration;
 
 use blackstart_lab::control::ResourceKind;
@@ -39,6 +41,7 @@ pub(super) fn findings(
     }
     found.extend(stale_dns(record, times));
     found.extend(stragglers(record, times));
+    found.extend(causes::find(record, disruptions, times));
     found.extend(prober_late(record));
     found.extend(clock_jump(record));
     found
@@ -214,6 +217,16 @@ fn health_check_blind(record: &Record<'_>, disruptions: &[Attributed]) -> Vec<Fi
         evidence.extend(bad.map(|(from, _)| format!("`{observer}` was bad {}", words::at(from))));
     }
     if evidence.is_empty() {
+        return Vec::new();
+    }
+    // Where one of several noticed, the others had nothing to notice: they watch something else.
+    let noticed = observers(record, ResourceKind::HealthCheck)
+        .chain(observers(record, ResourceKind::LoadBalancer))
+        .any(|(_, readings)| {
+            let mut bad = readings.bad_times().into_iter();
+            bad.any(|(from, _)| from >= issued && from < end)
+        });
+    if noticed {
         return Vec::new();
     }
     observers(record, ResourceKind::HealthCheck)

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Aborted, Judgement,
-    record::{Fault, Observations, Probe, Record},
+    record::{Acknowledged, Fault, Ledger, Observations, Probe, Record},
 };
 use crate::episode::Watch;
 use crate::{
     drill::Drill,
-    environment::Environment,
-    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted, TierChecked},
+    environment::{self, Environment},
+    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted, Sample, TierChecked},
 };
 
 /// Judges a run. Takes the events one by one, so that a run of any length needs the same memory, but for the number of changes that
@@ -25,6 +25,8 @@ pub struct Judge<'a> {
     observers: BTreeMap<String, Observations>,
     preflight: Vec<TierChecked>,
     phases: Vec<(Phase, Duration)>,
+    ledger: Ledger,
+    is_read_back: bool,
     aborted: Option<Aborted>,
     interrupted: Option<String>,
     ended: Option<(Outcome, f64)>,
@@ -44,6 +46,8 @@ impl<'a> Judge<'a> {
             observers: BTreeMap::new(),
             preflight: Vec::new(),
             phases: Vec::new(),
+            ledger: Ledger::default(),
+            is_read_back: false,
             aborted: None,
             interrupted: None,
             ended: None,
@@ -67,6 +71,7 @@ impl<'a> Judge<'a> {
                 if let Some(probe) = probe {
                     probe.watch.push(sample);
                 }
+                self.count_write(sample);
             }
             Event::Fault { id, step, detail } => {
                 let fault = self.faults.entry(*id).or_default();
@@ -100,6 +105,16 @@ impl<'a> Judge<'a> {
             ),
             Event::Preflight(checked) => self.preflight.push(checked.clone()),
             Event::Note { .. } => {}
+            Event::Ledger {
+                before,
+                found,
+                detail,
+            } => {
+                self.is_read_back = true;
+                self.ledger.before = *before;
+                self.ledger.found.clone_from(found);
+                self.ledger.detail.clone_from(detail);
+            }
             Event::Aborted { condition, reason } => self.abort(condition, reason),
             Event::Interrupted { signal } => self.interrupted = Some(signal.clone()),
             Event::Ended {
@@ -140,6 +155,7 @@ impl<'a> Judge<'a> {
             observers: self.observers,
             preflight: self.preflight,
             phases: self.phases,
+            ledger: self.is_read_back.then_some(self.ledger),
             aborted: self.aborted,
             interrupted: self.interrupted,
             ended: self.ended,
@@ -147,6 +163,38 @@ impl<'a> Judge<'a> {
             length: self.last,
         }
         .judge()
+    }
+
+    /// A write with an expected status was taken, however late, and whatever was the matter with the prober.
+    fn count_write(&mut self, sample: &Sample) {
+        let (Some(ledger), service) = (&self.environment.ledger, &self.environment.service) else {
+            return;
+        };
+        if sample.probe != ledger.writes {
+            return;
+        }
+        let request = self
+            .environment
+            .probes
+            .iter()
+            .find_map(|probe| match &probe.value {
+                environment::Probe::Http(probe) if probe.name == ledger.writes => {
+                    Some(&probe.request)
+                }
+                environment::Probe::Http(_) | environment::Probe::Dns(_) => None,
+            });
+        let request = request.and_then(|request| service.requests.get(request));
+        let is_taken = request
+            .zip(sample.status)
+            .is_some_and(|(request, status)| request.good_status.contains(&status));
+        if is_taken {
+            self.ledger.acknowledged.push(Acknowledged {
+                number: sample.seq,
+                at: sample.end,
+            });
+        } else {
+            self.ledger.refused.push(sample.end);
+        }
     }
 
     fn abort(&mut self, condition: &str, reason: &str) {

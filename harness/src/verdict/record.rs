@@ -48,6 +48,28 @@ pub(super) struct Fault {
 #[derive(Debug, Default)]
 pub(super) struct Observations(pub(super) Vec<Observation>);
 
+/// The writes of a run, and what was there when they were read back.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// When the reading began: what was acknowledged later may be missing from it.
+    pub(super) before: Duration,
+    /// The numbers that were there, in their order; `None` if they could not be read.
+    pub(super) found: Option<Vec<u64>>,
+    /// Why not.
+    pub(super) detail: Option<String>,
+    /// The writes that were taken.
+    pub(super) acknowledged: Vec<Acknowledged>,
+    /// When writes were not taken.
+    pub(super) refused: Vec<Duration>,
+}
+
+/// A write that was acknowledged.
+#[derive(Debug)]
+pub(super) struct Acknowledged {
+    pub(super) number: u64,
+    pub(super) at: Duration,
+}
+
 /// One reading.
 #[derive(Debug)]
 pub(super) struct Observation {
@@ -71,6 +93,8 @@ pub(super) struct Record<'a> {
     pub(super) observers: BTreeMap<String, Observations>,
     pub(super) preflight: Vec<TierChecked>,
     pub(super) phases: Vec<(Phase, Duration)>,
+    /// The writes, if the ledger was read back.
+    pub(super) ledger: Option<Ledger>,
     pub(super) aborted: Option<Aborted>,
     pub(super) interrupted: Option<String>,
     pub(super) ended: Option<(Outcome, f64)>,
@@ -216,6 +240,12 @@ impl Observations {
 }
 
 impl Record<'_> {
+    /// The probe whose writes are counted.
+    pub(super) fn ledger_probe(&self) -> Option<&Probe> {
+        let ledger = self.environment.ledger.as_ref()?;
+        self.probe(&ledger.writes)
+    }
+
     /// Finds a probe by name.
     pub(super) fn probe(&self, name: &str) -> Option<&Probe> {
         self.probes.iter().find(|probe| probe.started.name == name)

@@ -98,6 +98,7 @@ async fn answers_something_else(provider: &DockerProvider, environment: &Environ
         status: Some(503),
         body: Some("a secret".to_owned()),
         delay: std::time::Duration::ZERO,
+        pulse: None,
     };
     let fault = provider.resolve(environment, &respond).unwrap();
     let undo = fault.capture().await.unwrap();

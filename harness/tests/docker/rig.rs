@@ -300,16 +300,26 @@ pub(crate) fn entries(
     environment: Option<&str>,
     variables: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Entry> {
-    let selection = Selection {
-        paths: vec![repository().join("drills")],
-        environment: environment.map(str::to_owned),
-        speed: None,
+    let load = |paths, environment: Option<&str>| {
+        let selection = Selection {
+            paths,
+            environment: environment.map(str::to_owned),
+            speed: None,
+        };
+        let (catalog, problems) = catalog::load(&selection, variables);
+        assert!(
+            !problems.has_errors(),
+            "{}",
+            problems.render(Coloring::Plain)
+        );
+        catalog.entries
     };
-    let (catalog, problems) = catalog::load(&selection, variables);
-    assert!(
-        !problems.has_errors(),
-        "{}",
-        problems.render(Coloring::Plain)
-    );
-    catalog.entries
+    // Drills of other architectures name what this one does not have.
+    let mut own = load(vec![repository().join("drills")], None);
+    own.retain(|entry| entry.drill.environment == "three-tier");
+    if environment.is_none() {
+        return own;
+    }
+    let paths = own.into_iter().map(|entry| entry.drill.file.clone());
+    load(paths.collect(), environment)
 }

@@ -1,5 +1,6 @@
 //! The judge: against a simulated service, on recorded timelines, and on anything else.
 
+mod causes;
 mod measuring;
 mod robust;
 mod simulation;

@@ -595,6 +595,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         6 => fault,
         3 => observed,
         2 => prop::sample::select(phases).prop_map(|phase| Event::Phase { phase }),
+        1 => any::<Option<Vec<u64>>>().prop_map(|found| Event::Ledger {
+            before: Duration::from_secs(100),
+            found,
+            detail: None,
+        }),
         1 => Just(Event::Note { text: String::new() }),
         1 => Just(Event::Interrupted { signal: "SIGTERM".to_owned() }),
         1 => Just(Event::Aborted { condition: String::new(), reason: String::new() }),

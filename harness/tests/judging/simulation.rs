@@ -348,6 +348,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
             request: "read".to_owned(),
             host: None,
             standby: standby.map(str::to_owned),
+            vantage: None,
             connection,
             every,
             timeout: Duration::from_secs(2),
@@ -399,6 +400,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
             observer("health-check", "primary-check"),
             observer("target-health", "web-targets"),
         ],
+        ledger: None,
         docker: None,
         targets: [
             target("web", ResourceKind::Workload),

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use blackstart_lab::stack::{Behavior, Distribution, Methods, Origin, OriginGroup};
+use blackstart_lab::stack::{
+    Behavior, Distribution, EdgeFunction, Methods, Origin, OriginGroup, ViewerProtocol,
+};
 
 use super::{host_name, named, protocol, ttl, usual_port};
 use crate::source::Item;
@@ -111,6 +113,24 @@ fn behavior(item: Item<'_>) -> Option<Behavior> {
             ("all", Methods::All),
         ])
     });
+    let viewer_protocol = behavior.default("viewer-protocol", ViewerProtocol::AllowAll, |policy| {
+        policy.word(&[
+            ("allow-all", ViewerProtocol::AllowAll),
+            ("redirect-to-https", ViewerProtocol::RedirectToHttps),
+            ("https-only", ViewerProtocol::HttpsOnly),
+        ])
+    });
+    let forward_host = behavior.default("forward-host", false, Item::boolean);
+    let edge_function = behavior.maybe("edge-function", |function| {
+        let mut function = function.mapping()?;
+        let rewrite_host = function.require("rewrite-host", host_name);
+        let only_for = function.maybe("only-for", Item::text);
+        function.finish();
+        Some(EdgeFunction {
+            rewrite_host: rewrite_host?,
+            only_for: only_for?,
+        })
+    });
     let minimum_ttl = behavior.default("minimum-ttl", Duration::ZERO, ttl);
     let default_ttl = behavior.default("default-ttl", DAY, ttl);
     let maximum_ttl = behavior.default("maximum-ttl", YEAR, ttl);
@@ -125,6 +145,9 @@ fn behavior(item: Item<'_>) -> Option<Behavior> {
         path: path?,
         origin: origin?,
         methods: methods?,
+        viewer_protocol: viewer_protocol?,
+        forward_host: forward_host?,
+        edge_function: edge_function?,
         minimum_ttl,
         default_ttl,
         maximum_ttl,

@@ -18,6 +18,8 @@ pub(in crate::environment) fn check(context: &Context<'_>, node: &Node, stack: &
         checker.zone(node.follow(&[Key("zones"), Index(index)]), zone);
     }
     checker.health_checks(node.follow(&[Key("health-checks")]));
+    checker.calculated_checks(node.follow(&[Key("calculated-checks")]));
+    checker.buckets(node.follow(&[Key("buckets")]));
     checker.balancers(node.follow(&[Key("load-balancers")]));
     for (name, group) in &stack.target_groups {
         checker.workload(
@@ -103,8 +105,12 @@ impl Checker<'_> {
         }
         if let Some(check) = &record.health_check
             && !self.stack.health_checks.contains_key(check)
+            && !self.stack.calculated_checks.contains_key(check)
         {
-            let known = self.stack.health_checks.keys().map(String::as_str);
+            let checks = self.stack.health_checks.keys();
+            let known = checks
+                .chain(self.stack.calculated_checks.keys())
+                .map(String::as_str);
             self.context
                 .report_unknown(at("health-check"), "health check", known);
         }
@@ -171,6 +177,9 @@ impl Checker<'_> {
         let [(first, only), rest @ ..] = records else {
             return;
         };
+        if self.is_group(&place, name, records) {
+            return;
+        }
         let mut roles = [0_usize; 2];
         for (index, record) in records {
             let slot = match record.failover {
@@ -202,6 +211,103 @@ impl Checker<'_> {
         }
     }
 
+    /// Weighted or latency records, or a mixture that there cannot be.
+    fn is_group(
+        &self,
+        place: &impl Fn(usize) -> Place,
+        name: &str,
+        records: &[(usize, &Record)],
+    ) -> bool {
+        let kind = |record: &Record| {
+            (
+                record.failover.is_some(),
+                record.weight.is_some(),
+                record.region.is_some(),
+            )
+        };
+        let routed = |kind: (bool, bool, bool)| kind.1 || kind.2;
+        let first = kind(records[0].1);
+        if !records.iter().any(|(_, record)| routed(kind(record))) {
+            return false;
+        }
+        for (index, record) in records {
+            let (failover, weight, region) = kind(record);
+            if usize::from(failover) + usize::from(weight) + usize::from(region) != 1
+                || kind(record) != first
+            {
+                self.error(
+                    place(*index),
+                    format!(
+                        "the records of `{name}` must all have a `failover` role, all a `weight` or all a `region`: \
+                         to nest them, point an alias at a name of its own"
+                    ),
+                );
+                return true;
+            }
+            let regions = records
+                .iter()
+                .filter(|(_, other)| other.region == record.region);
+            if region && regions.count() > 1 {
+                self.error(
+                    place(*index),
+                    format!("`{name}` has two records of this region"),
+                );
+                return true;
+            }
+        }
+        true
+    }
+
+    fn buckets(&self, node: &Node) {
+        for (name, bucket) in &self.stack.buckets {
+            let Some(source) = &bucket.replica_of else {
+                continue;
+            };
+            let node = node.follow(&[Key(name), Key("replica-of")]);
+            match self.stack.buckets.get(source) {
+                None => {
+                    let known = self.stack.buckets.keys().map(String::as_str);
+                    self.context.report_unknown(node, "bucket", known);
+                }
+                Some(source) if source.replica_of.is_some() => self.error(
+                    node.place,
+                    "a replica cannot be replicated further: name the bucket that is written to",
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn calculated_checks(&self, node: &Node) {
+        for (name, check) in &self.stack.calculated_checks {
+            let children = node.follow(&[Key(name), Key("children")]);
+            if self.stack.health_checks.contains_key(name) {
+                self.error(
+                    children.place,
+                    format!("`{name}` is the name of a health check as well"),
+                );
+            }
+            for (index, child) in check.children.iter().enumerate() {
+                if !self.stack.health_checks.contains_key(child) {
+                    let known = self.stack.health_checks.keys().map(String::as_str);
+                    let node = children.follow(&[Index(index)]);
+                    self.context.report_unknown(node, "health check", known);
+                }
+            }
+            let threshold = node.follow(&[Key(name), Key("healthy-threshold")]).place;
+            let hint = "from 1 to the number of children";
+            if check.healthy_threshold == 0 {
+                self.warn(threshold, "a threshold of 0 is always healthy", hint);
+            } else if check.healthy_threshold as usize > check.children.len() {
+                self.warn(
+                    threshold,
+                    "more than there are children: this check is never healthy",
+                    hint,
+                );
+            }
+        }
+    }
+
     fn health_checks(&self, node: &Node) {
         for (name, check) in &self.stack.health_checks {
             let own_record = self
@@ -225,10 +331,8 @@ impl Checker<'_> {
     fn balancers(&self, node: &Node) {
         for (name, balancer) in &self.stack.load_balancers {
             for (index, listener) in balancer.listeners.iter().enumerate() {
-                if !self
-                    .stack
-                    .target_groups
-                    .contains_key(&listener.target_group)
+                if let Some(group) = &listener.target_group
+                    && !self.stack.target_groups.contains_key(group)
                 {
                     let known = self.stack.target_groups.keys().map(String::as_str);
                     let node = node.follow(&[
@@ -308,6 +412,24 @@ impl Checker<'_> {
                 self.context
                     .report_unknown(at_behavior(index, "origin"), "origin", known);
             }
+            let only_for = behavior
+                .edge_function
+                .as_ref()
+                .and_then(|function| function.only_for.as_ref());
+            if let Some(origin) = only_for
+                && !distribution.origins.contains_key(origin)
+            {
+                let known = distribution.origins.keys().map(String::as_str);
+                let node = at_behavior(index, "edge-function").follow(&[Key("only-for")]);
+                self.context.report_unknown(node, "origin", known);
+            }
+            if grouped && behavior.edge_function.is_some() && only_for.is_none() {
+                self.warn(
+                    at_behavior(index, "edge-function").place,
+                    "the function runs once for each origin of the group and rewrites the Host header for both",
+                    "say which origin it is `only-for`",
+                );
+            }
             if grouped && behavior.methods == Methods::All {
                 self.error(
                     at_behavior(index, "methods").place,
@@ -349,6 +471,14 @@ impl Checker<'_> {
     /// The DNS names that things bring with them, and the steps to each.
     fn names(&self) -> impl Iterator<Item = (&str, [&str; 3])> {
         let stack = self.stack;
+        let buckets = stack
+            .buckets
+            .iter()
+            .map(|(name, bucket)| (bucket.dns_name.as_str(), ["buckets", name, "dns-name"]));
+        let databases = stack
+            .databases
+            .iter()
+            .map(|(name, database)| (database.endpoint.as_str(), ["databases", name, "endpoint"]));
         let balancers = stack.load_balancers.iter().map(|(name, balancer)| {
             (
                 balancer.dns_name.as_str(),
@@ -371,7 +501,12 @@ impl Checker<'_> {
             .static_sites
             .iter()
             .map(|(name, site)| (site.dns_name.as_str(), ["static-sites", name, "dns-name"]));
-        balancers.chain(distributions).chain(machines).chain(sites)
+        balancers
+            .chain(distributions)
+            .chain(machines)
+            .chain(sites)
+            .chain(buckets)
+            .chain(databases)
     }
 
     fn dns_names(&self, node: &Node) {

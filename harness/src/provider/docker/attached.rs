@@ -102,6 +102,8 @@ fn foreign() -> Description {
         speed: 1.0,
         authority: resolver,
         resolver,
+        vantages: BTreeMap::new(),
+        names: BTreeMap::new(),
         ports: BTreeMap::new(),
         ca_pem: String::new(),
         stack: serde_json::Value::Null,

@@ -1,7 +1,7 @@
 //! What a fault does to containers, worked out without an engine, so that a plan can be shown without one.
 
 use blackstart_lab::{
-    control::{Answers, Settings},
+    control::{Answers, Pulse, Settings},
     part::ADMIN_PORT,
 };
 
@@ -42,12 +42,13 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
     use drill::Fault as F;
     let containers = super::containers(environment, fault.target())?;
     let can = containers.faults();
+    let unsupported = || ProviderError::Unsupported {
+        fault: fault.kind().to_owned(),
+        resource: containers.to_string(),
+        can: can.join(", "),
+    };
     if !can.contains(&fault.kind()) {
-        return Err(ProviderError::Unsupported {
-            fault: fault.kind().to_owned(),
-            resource: containers.to_string(),
-            can: can.join(", "),
-        });
+        return Err(unsupported());
     }
     let none = Settings::default();
     let action = match fault {
@@ -66,6 +67,10 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             },
             from: containers.from.clone(),
         }),
+        F::ExpireCertificate { .. }
+        | F::LoseZone { .. }
+        | F::FailoverDatabase { .. }
+        | F::ShiftWeights { .. } => return Err(unsupported()),
         F::BreakHealthPath { path, .. } => Action::Set(Settings {
             health_check_path: Some(path.clone()),
             ..none
@@ -82,12 +87,14 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             status,
             body,
             delay,
+            pulse,
             ..
         } => Action::Set(Settings {
             answers: Some(Answers::Fixed {
                 status: *status,
                 body: body.clone(),
                 delay: *delay,
+                pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
             }),
             ..none
         }),

@@ -1,6 +1,8 @@
 //! What a fault changes in a lab, and how that is put into words.
 
-use blackstart_lab::control::{Answers, Ingress, Power, Resource, Settings};
+use blackstart_lab::control::{
+    Answers, Certificate, Ingress, Power, Pulse, Resource, Settings, Writer,
+};
 
 use super::{super::ProviderError, words};
 use crate::{
@@ -72,13 +74,31 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             status,
             body,
             delay,
+            pulse,
             ..
         } => Settings {
             answers: Some(Answers::Fixed {
                 status: *status,
                 body: body.clone(),
                 delay: *delay,
+                pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
             }),
+            ..none
+        },
+        F::ExpireCertificate { .. } => Settings {
+            certificate: Some(Certificate::Expired),
+            ..none
+        },
+        F::LoseZone { zone, .. } => Settings {
+            lost_zones: Some(vec![zone.clone()]),
+            ..none
+        },
+        F::FailoverDatabase { .. } => Settings {
+            writer: Some(Writer::Second),
+            ..none
+        },
+        F::ShiftWeights { weights, .. } => Settings {
+            weights: Some(weights.clone()),
             ..none
         },
     };
@@ -129,6 +149,17 @@ pub(in crate::provider) fn only(settings: &Settings, mask: &Settings) -> Setting
             .filter(|_| mask.health_check_path.is_some()),
         inverted: settings.inverted.filter(|_| mask.inverted.is_some()),
         disabled: settings.disabled.filter(|_| mask.disabled.is_some()),
+        lost_zones: settings
+            .lost_zones
+            .clone()
+            .filter(|_| mask.lost_zones.is_some()),
+        certificate: settings.certificate.filter(|_| mask.certificate.is_some()),
+        weights: mask.weights.as_ref().and_then(|named| {
+            let mut weights = settings.weights.clone()?;
+            weights.retain(|name, _| named.contains_key(name));
+            Some(weights)
+        }),
+        writer: settings.writer.filter(|_| mask.writer.is_some()),
     }
 }
 
@@ -159,6 +190,7 @@ mod tests {
                     status: Some(503),
                     body: Some(text.to_owned()),
                     delay: std::time::Duration::ZERO,
+                    pulse: None,
                 }),
                 ..Settings::default()
             };

@@ -1,6 +1,6 @@
 //! The settings of the lab in words: for who approves a plan, and for who puts something back by hand.
 
-use blackstart_lab::control::{Answers, Ingress, Power, Settings};
+use blackstart_lab::control::{Answers, Certificate, Ingress, Power, Pulse, Settings, Writer};
 
 use crate::drill::duration_words;
 
@@ -44,6 +44,10 @@ fn words(settings: &Settings) -> Vec<Words> {
         health_check_path,
         inverted,
         disabled,
+        lost_zones,
+        certificate,
+        weights,
+        writer,
     } = settings;
     let power = power.map(|power| match power {
         Power::Running => "running",
@@ -57,6 +61,26 @@ fn words(settings: &Settings) -> Vec<Words> {
     });
     let result = inverted.map(|inverted| if inverted { "inverted" } else { "as it is" });
     let check = disabled.map(|disabled| if disabled { "off" } else { "on" });
+    let zones = lost_zones.as_ref().map(|zones| match zones.as_slice() {
+        [] => "none".to_owned(),
+        zones => zones.join(", "),
+    });
+    let certificate = certificate.map(|certificate| match certificate {
+        Certificate::Valid => "a valid one",
+        Certificate::Expired => "an expired one",
+        Certificate::WrongName => "one for another name",
+    });
+    let weights = weights.as_ref().map(|weights| {
+        let weights: Vec<String> = weights
+            .iter()
+            .map(|(name, weight)| format!("{name} {weight}"))
+            .collect();
+        weights.join(", ")
+    });
+    let writer = writer.map(|writer| match writer {
+        Writer::First => "the first instance",
+        Writer::Second => "the second instance",
+    });
     let all = [
         replicas.map(|replicas| set("replicas", replicas.to_string())),
         power.map(|power| set("power", power)),
@@ -67,6 +91,10 @@ fn words(settings: &Settings) -> Vec<Words> {
             .map(|path| set("the health check's path", path)),
         result.map(|result| set("the health check's result", result)),
         check.map(|check| set("the health check", check)),
+        zones.map(|zones| set("the lost zones", zones)),
+        certificate.map(|certificate| set("the certificate", certificate)),
+        weights.map(|weights| set("the weights", weights)),
+        writer.map(|writer| set("the writer", writer)),
     ];
     all.into_iter().flatten().collect()
 }
@@ -87,11 +115,19 @@ fn answers(answers: &Answers) -> Words {
             status,
             body,
             delay,
+            pulse,
         } => {
             let later = if delay.is_zero() {
                 String::new()
             } else {
                 format!(" after {}", duration_words(*delay))
+            };
+            let later = match pulse {
+                Some(Pulse { on, off }) => {
+                    let (on, off) = (duration_words(*on), duration_words(*off));
+                    format!("{later}, {on} on and {off} off")
+                }
+                None => later,
             };
             let body = body.as_ref().map_or_else(String::new, |body| {
                 format!(" and a body of {} bytes", body.len())
@@ -129,6 +165,7 @@ mod tests {
                 status,
                 body: body.map(str::to_owned),
                 delay: Duration::from_secs(seconds),
+                pulse: None,
             }),
             ..none()
         };
@@ -196,6 +233,36 @@ mod tests {
                 },
                 "set the health check's result to inverted, set the health check to on",
                 "the health check's result inverted, the health check on",
+            ),
+            (
+                Settings {
+                    lost_zones: Some(vec!["a".to_owned()]),
+                    certificate: Some(Certificate::Expired),
+                    ..none()
+                },
+                "set the lost zones to a, set the certificate to an expired one",
+                "the lost zones a, the certificate an expired one",
+            ),
+            (
+                Settings {
+                    lost_zones: Some(Vec::new()),
+                    writer: Some(Writer::Second),
+                    ..none()
+                },
+                "set the lost zones to none, set the writer to the second instance",
+                "the lost zones none, the writer the second instance",
+            ),
+            (
+                Settings {
+                    weights: Some(
+                        [("a.test", 10), ("b.test", 90)]
+                            .map(|(name, weight)| (name.to_owned(), weight))
+                            .into(),
+                    ),
+                    ..none()
+                },
+                "set the weights to a.test 10, b.test 90",
+                "the weights a.test 10, b.test 90",
             ),
         ] {
             assert_eq!(

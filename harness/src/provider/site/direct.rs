@@ -50,7 +50,7 @@ impl Site {
             .port()
             .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         Ok(Arc::new(HttpProbe {
-            resolution: self.resolution(host).map_err(wrong)?,
+            resolution: self.resolution(host, "resolver").map_err(wrong)?,
             port: self.real_port(port).map_err(wrong)?,
             tls,
             host: request.host_header.clone().unwrap_or(named),

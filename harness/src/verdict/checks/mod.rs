@@ -2,6 +2,7 @@
 
 mod dns;
 mod durations;
+mod ledger;
 mod requests;
 mod users;
 
@@ -163,10 +164,7 @@ fn outcome(scene: Scene<'_>, expect: &Expect) -> Outcome {
             within,
             errors_at_most,
         } => durations::failback(scene, to, *within, *errors_at_most),
-        Expect::Rpo { .. } => Outcome::inconclusive(
-            "not measured",
-            "not measured: the record does not tell which acknowledged writes could be read back",
-        ),
+        Expect::Rpo { within } => ledger::rpo(scene, *within),
         Expect::DnsSwitch { within, probe, to } => {
             dns::switch(scene, *within, probe.as_deref(), to.as_deref())
         }
