@@ -25,7 +25,7 @@ use super::{
 use crate::{
     exit_code::ExitCode,
     live::{Display, Live},
-    report::{Report, json, junit, terminal as terminal_report},
+    report::{Report, html, json, junit, terminal as terminal_report},
     run::{Stopper, Terms},
     source::Secrets,
     suite::{self, Assignment, Place, RunFolder, RunId, SuiteError, Threads},
@@ -272,6 +272,7 @@ fn write_files(run: &Path, folders: &[PathBuf], reports: &[Report], several: boo
 fn write_into(folder: &Path, reports: &[Report]) -> bool {
     let files = [
         ("report.json", json::render(reports)),
+        ("report.html", html::render(reports)),
         ("TEST-drills.xml", junit::render(reports)),
     ];
     let mut written = true;

@@ -1,10 +1,12 @@
 //! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
 
 mod build;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub(crate) mod layout;
 mod quantity;
+mod recorded;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod strips;
@@ -19,6 +21,7 @@ use crate::verdict::Judgement;
 
 pub(crate) use crate::hostile;
 pub(crate) use quantity::plural;
+pub use recorded::{Recorded, Recorder};
 pub use style::{ColorChoice, Style, color_choice};
 
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
@@ -42,6 +45,9 @@ pub struct Report {
     /// What came of it.
     #[serde(rename = "result")]
     pub judgement: Judgement,
+    /// What only the pages for people show besides.
+    #[serde(skip)]
+    pub recorded: Recorded,
 }
 
 /// The harness.

@@ -83,7 +83,8 @@ impl Tiers {
         Self(names.into_iter().collect())
     }
 
-    fn of(report: &Report) -> Self {
+    /// The tiers of a report.
+    pub(super) fn of(report: &Report) -> Self {
         let mut tiers = Self::new(
             report
                 .environment
@@ -107,6 +108,11 @@ impl Tiers {
             .iter()
             .position(|known| known == name)
             .unwrap_or(self.0.len())
+    }
+
+    /// The names, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     /// `A primary   B vm   x down   ! wrong or slow   ? unknown`.
