@@ -109,6 +109,7 @@ fn a_filter_runs_what_it_names() {
         "drill.yaml",
         "environment.yaml",
         "report.json",
+        "report.html",
         "TEST-drills.xml",
     ] {
         assert!(run.join(name).exists(), "{name}");

@@ -5,6 +5,7 @@ mod attached;
 mod confirm;
 mod files;
 mod lab;
+mod pdf;
 mod revert;
 mod run;
 mod signals;
@@ -119,7 +120,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => files::check(&arguments, terminal),
         Command::Plan(arguments) => files::plan(&arguments, terminal),
         Command::List(arguments) => files::list(&arguments, terminal),
-        Command::Report(arguments) => run::report(&arguments, terminal),
+        Command::Report(arguments) => run::show_again(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
         Command::Revert(arguments) => revert::revert(&arguments),

@@ -15,9 +15,9 @@ use tokio::{
 
 use super::{
     Terminal,
-    arguments::{Format, ReportArguments, RunArguments},
+    arguments::{Format, PaperSize, ReportArguments, RunArguments},
     attached::{self, Claimed},
-    confirm, files, print,
+    confirm, files, pdf, print,
     signals::Signals,
     stopping::Stopping,
     tell, tell_error, variable,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     exit_code::ExitCode,
     live::{Display, Live},
-    report::{Report, html, json, junit, terminal as terminal_report},
+    report::{self, Report, html::Paper, json, junit, terminal as terminal_report},
     run::{Stopper, Terms},
     source::Secrets,
     suite::{self, Assignment, Place, RunFolder, RunId, SuiteError, Threads},
@@ -270,13 +270,8 @@ fn write_files(run: &Path, folders: &[PathBuf], reports: &[Report], several: boo
 }
 
 fn write_into(folder: &Path, reports: &[Report]) -> bool {
-    let files = [
-        ("report.json", json::render(reports)),
-        ("report.html", html::render(reports)),
-        ("TEST-drills.xml", junit::render(reports)),
-    ];
     let mut written = true;
-    for (name, text) in files {
+    for (name, text) in report::files(reports) {
         if let Err(error) = write_whole(folder, name, &text) {
             let path = folder.join(name);
             tell(&format!(
@@ -312,8 +307,48 @@ fn show(reports: &[Report], format: Format, terminal: Terminal) {
     });
 }
 
+/// Prints the pages of a run. Whether all that could be was; that there is no browser is told, and is no mistake of the run.
+fn write_pdfs(
+    arguments: &ReportArguments,
+    folders: &[PathBuf],
+    reports: &[Report],
+    several: bool,
+) -> bool {
+    let Some(browser) = pdf::browser(std::env::var_os("PATH").as_deref()) else {
+        tell(&format!(
+            "no PDF: there is no Chromium, Chrome or Edge on the PATH\n\nhint: open `{}` in any browser and print it; it is made for A4 and Letter",
+            arguments.run.join("report.html").display()
+        ));
+        return true;
+    };
+    let paper = match arguments.paper {
+        PaperSize::A4 => Paper::A4,
+        PaperSize::Letter => Paper::Letter,
+    };
+    let threads = match Threads::start() {
+        Ok(threads) => threads,
+        Err(error) => {
+            tell(&format!("error: could not start: {error}"));
+            return false;
+        }
+    };
+    let each = folders.iter().zip(reports.chunks(1));
+    let all = several.then_some((&arguments.run, reports));
+    let mut written = true;
+    for (folder, reports) in each.chain(all) {
+        match threads.block_on(pdf::print(&browser, folder, reports, paper)) {
+            Ok(file) => tell(&format!("printed {}", file.display())),
+            Err(error) => {
+                tell_error(&error, &Secrets::default());
+                written = false;
+            }
+        }
+    }
+    written
+}
+
 /// Shows a run again, rebuilt from its events, and writes its files anew.
-pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCode {
+pub(super) fn show_again(arguments: &ReportArguments, terminal: Terminal) -> ExitCode {
     let run = &arguments.run;
     let folders = match RunFolder::drills_in(run) {
         Ok(folders) if folders.is_empty() => {
@@ -344,7 +379,10 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
         }
     }
     let several = folders.first().is_some_and(|folder| folder != run);
-    let written = write_files(run, &folders, &reports, several);
+    let mut written = write_files(run, &folders, &reports, several);
+    if arguments.pdf {
+        written &= write_pdfs(arguments, &folders, &reports, several);
+    }
     show(&reports, arguments.format, terminal);
     let unwritten = (!written).then_some(ExitCode::CouldNotRun);
     let codes = reports

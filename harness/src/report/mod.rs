@@ -27,6 +27,15 @@ pub use style::{ColorChoice, Style, color_choice};
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
 pub const FORMAT_VERSION: &str = "1.0";
 
+/// The files of these reports, each with its name.
+pub fn files(reports: &[Report]) -> [(&'static str, String); 3] {
+    [
+        ("report.json", json::render(reports)),
+        ("report.html", html::render(reports)),
+        ("TEST-drills.xml", junit::render(reports)),
+    ]
+}
+
 /// Everything that is shown of one drill's run: the one thing that every renderer reads.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Report {

@@ -361,11 +361,11 @@ fn what(kind: &ProbeKind) -> String {
         }
         ProbeKind::Dns { view, server } => {
             let view = match view {
-                DnsView::Authority => "the authority",
-                DnsView::Recursive => "the resolver",
-                DnsView::Cached => "as a program with a cache, through",
+                DnsView::Authority => "an authority",
+                DnsView::Recursive => "a resolver",
+                DnsView::Cached => "a resolver, through a cache like a program's",
             };
-            format!("asks {view} {server}")
+            format!("asks {view}: {server}")
         }
     }
 }

@@ -49,6 +49,7 @@ fn a_run_leaves_its_files_and_latest_points_at_them() {
         "drill.yaml",
         "environment.yaml",
         "report.json",
+        "report.html",
         "TEST-drills.xml",
     ] {
         assert!(

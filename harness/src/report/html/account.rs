@@ -22,7 +22,7 @@ use crate::{
 /// Section 4.
 pub(super) fn purpose(report: &Report) -> Markup {
     html! {
-        section.new-page {
+        section {
             (heading(4, "Purpose and scope"))
             p { (Foreign(&report.drill.about)) }
             h3 { "Scenario" }

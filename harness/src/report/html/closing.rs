@@ -171,12 +171,6 @@ pub(super) fn appendix(report: &Report) -> Markup {
     html! {
         section.new-page {
             (heading(15, "Appendix"))
-            h3 #spells { "What each probe saw" }
-            (spells(report))
-            h3 { "The drill as it was run" }
-            (file(&recorded.drill_text))
-            h3 { "The environment" }
-            (file(&recorded.environment_text))
             h3 { "The record" }
             table.pairs {
                 tbody {
@@ -190,6 +184,12 @@ pub(super) fn appendix(report: &Report) -> Markup {
                     tr { th { "To build this page again" } td { code { "blackstart report " (Foreign(&report.run.folder)) } } }
                 }
             }
+            h3 #spells { "What each probe saw" }
+            (spells(report))
+            h3 { "The drill as it was run" }
+            (file(&recorded.drill_text))
+            h3 { "The environment" }
+            (file(&recorded.environment_text))
         }
     }
 }

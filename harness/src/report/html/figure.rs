@@ -38,6 +38,8 @@ const FAULTS: usize = 12;
 struct Lane {
     label: String,
     height: f64,
+    /// How far from the lanes the label ends.
+    indent: f64,
     draw: Box<dyn Fn(f64) -> Markup>,
 }
 
@@ -77,7 +79,7 @@ pub(super) fn figure(report: &Report) -> Option<Markup> {
                     text.tick x=(point(x)) y=(point(bottom + 14.0)) { (label) }
                 }
                 @for (at, lane) in &drawn {
-                    text.label x=(point(LEFT - 8.0)) y=(point(at + 11.5)) { (Foreign(&shortened(&lane.label))) }
+                    text.label x=(point(LEFT - lane.indent)) y=(point(at + 11.5)) { (Foreign(&shortened(&lane.label))) }
                     ((lane.draw)(*at))
                 }
                 @for (mark, row) in marks.iter().zip(&rows) {
@@ -86,7 +88,7 @@ pub(super) fn figure(report: &Report) -> Option<Markup> {
             }
             figcaption {
                 (legend(&tiers))
-                " Each column shows the worst of its time. A vertical band is a moment, as wide as its bounds. The same as a table: "
+                " ✓ healthy. Each column shows the worst of its time. A vertical band is a moment, as wide as its bounds. The same as a table: "
                 a href="#moments" { "moments" } ", " a href="#spells" { "what each probe saw" } "."
             }
         }
@@ -116,16 +118,21 @@ fn lanes(report: &Report, tiers: &Tiers, scale: Scale) -> Vec<Lane> {
                 scale,
             ));
         }
+        // The lanes of the probes begin a little below.
         let runs = lanes::shown(&users.spells, scale, |seen| {
             matches!(seen, Seen::Down(_) | Seen::Other(_))
         });
-        all.push(steps("nobody".to_owned(), Cell::Down, runs, scale));
+        all.push(Lane {
+            height: PITCH,
+            ..steps("nobody".to_owned(), Cell::Down, runs, scale)
+        });
     }
     for lane in &judgement.lanes {
         let pieces = lanes::pieces(&lane.spells, tiers, scale);
         all.push(Lane {
             label: lane.label.clone(),
             height: PITCH,
+            indent: 8.0,
             draw: Box::new(move |y| lanes::draw(&pieces, y)),
         });
     }
@@ -137,6 +144,7 @@ fn lanes(report: &Report, tiers: &Tiers, scale: Scale) -> Vec<Lane> {
         all.push(Lane {
             label: observer.clone(),
             height: PITCH,
+            indent: 8.0,
             draw: Box::new(move |y| lanes::draw(&pieces, y)),
         });
     }
@@ -144,6 +152,7 @@ fn lanes(report: &Report, tiers: &Tiers, scale: Scale) -> Vec<Lane> {
         all.push(Lane {
             label: "latency".to_owned(),
             height: latency::HEIGHT + 5.0,
+            indent: 42.0,
             draw: Box::new(move |y| plot.draw(y)),
         });
     }
@@ -156,6 +165,7 @@ fn steps(label: String, cell: Cell, runs: Vec<(f64, f64)>, scale: Scale) -> Lane
     Lane {
         label,
         height: 13.0,
+        indent: 8.0,
         draw: Box::new(move |y| {
             let path: String = runs
                 .iter()
@@ -202,6 +212,7 @@ fn faults(report: &Report, scale: Scale) -> Vec<Lane> {
                     "fault".to_owned()
                 },
                 height: PITCH,
+                indent: 8.0,
                 draw: Box::new(move |y| {
                     html! {
                         rect.fault x=(point(from)) y=(point(y)) width=(point((to - from).max(2.0))) height=(HEIGHT) {
@@ -224,10 +235,10 @@ fn health(readings: &[Reading], scale: Scale) -> Vec<Piece> {
         .iter()
         .zip(ends.chain([scale.right()]))
         .map(|(reading, to)| {
-            let (cell, word) = match reading.healthy {
-                Some(true) => (Cell::Tier(0), "healthy"),
-                Some(false) => (Cell::Down, "unhealthy"),
-                None => (Cell::Unknown, "could not be read"),
+            let (cell, letter, word) = match reading.healthy {
+                Some(true) => (Cell::Tier(0), '✓', "healthy"),
+                Some(false) => (Cell::Down, 'x', "unhealthy"),
+                None => (Cell::Unknown, '?', "could not be read"),
             };
             let detail = reading.detail.as_deref().unwrap_or_default();
             let since = match reading.before_s {
@@ -238,6 +249,7 @@ fn health(readings: &[Reading], scale: Scale) -> Vec<Piece> {
                 cell,
                 from: scale.x(reading.at_s),
                 to,
+                letter,
                 title: format!("{word}, {since} {detail}").trim_end().to_owned(),
             }
         })

@@ -92,6 +92,14 @@ pub(super) fn sentence(report: &Report) -> String {
 
 /// What users went through.
 fn users(judgement: &Judgement) -> String {
+    let limit = judgement
+        .checks
+        .iter()
+        .find(|check| check.kind == "rto")
+        .and_then(|check| check.limit_s)
+        .map_or_else(String::new, |limit| {
+            format!(" (objective: {} s)", trimmed(limit, 1))
+        });
     let by = judgement
         .path
         .iter()
@@ -100,17 +108,17 @@ fn users(judgement: &Judgement) -> String {
         .map_or_else(String::new, |tier| format!(" by {tier}"));
     match (judgement.durations.recovery, judgement.durations.outage) {
         (Some(recovery), _) if recovery.hi.is_none() => format!(
-            "Users were not served again for as long as the drill watched ({} after the fault).",
+            "Users were not served again for as long as the drill watched ({} after the fault{limit}).",
             value(recovery)
         ),
         (Some(recovery), Some(outage)) => format!(
-            "Users were served again{by} {} after the fault; they were without service for {}.",
+            "Users were served again{by} {} after the fault{limit}; they were without service for {}.",
             value(recovery),
             value(outage)
         ),
         (Some(recovery), None) => {
             format!(
-                "Users were served again{by} {} after the fault.",
+                "Users were served again{by} {} after the fault{limit}.",
                 value(recovery)
             )
         }

@@ -26,6 +26,8 @@ pub(super) struct Piece {
     pub(super) cell: Cell,
     pub(super) from: f64,
     pub(super) to: f64,
+    /// The letter on it, if it is wide enough.
+    pub(super) letter: char,
     /// What is said of it when it is pointed at.
     pub(super) title: String,
 }
@@ -57,6 +59,7 @@ pub(super) fn pieces(spells: &[Spell], tiers: &Tiers, scale: Scale) -> Vec<Piece
                 cell,
                 from: scale.left + as_float(first),
                 to: scale.left + as_float(last),
+                letter: cell.letter(),
                 title,
             });
         }
@@ -184,7 +187,7 @@ fn letter(piece: &Piece, y: f64) -> Markup {
     let wide = piece.to - piece.from >= 11.0;
     html! {
         @if wide {
-            text class=(if piece.cell == Cell::Down { "on-dark" } else { "on-light" }) x=(point(f64::midpoint(piece.from, piece.to))) y=(point(y + 11.0)) { (piece.cell.letter()) }
+            text class=(if piece.cell == Cell::Down { "on-dark" } else { "on-light" }) x=(point(f64::midpoint(piece.from, piece.to))) y=(point(y + 11.0)) { (piece.letter) }
         }
     }
 }
