@@ -111,6 +111,8 @@ fn a_filter_runs_what_it_names() {
         "report.json",
         "report.html",
         "TEST-drills.xml",
+        "summary.md",
+        "blackstart.prom",
     ] {
         assert!(run.join(name).exists(), "{name}");
     }

@@ -1,7 +1,8 @@
 //! `run` and `report`: drills carried out, and what came of them shown.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -25,7 +26,9 @@ use super::{
 use crate::{
     exit_code::ExitCode,
     live::{Display, Live},
-    report::{self, Report, html::Paper, json, junit, terminal as terminal_report},
+    report::{
+        self, Report, annotations, html::Paper, json, junit, markdown, terminal as terminal_report,
+    },
     run::{Stopper, Terms},
     source::Secrets,
     suite::{self, Assignment, Place, RunFolder, RunId, SuiteError, Threads},
@@ -148,6 +151,7 @@ fn run_all(
     if !write_files(folder.path(), &reported, &reports, several) {
         codes.push(ExitCode::CouldNotRun);
     }
+    tell_github(&reports);
     show(&reports, arguments.format, terminal);
     Ok(ExitCode::worst(codes))
 }
@@ -294,6 +298,32 @@ fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<()> {
         drop(std::fs::remove_file(&beside));
     }
     written
+}
+
+/// Appends the summary to that of the step of a GitHub workflow, and marks what failed at its line. Elsewhere, nothing.
+fn tell_github(reports: &[Report]) {
+    if reports.is_empty() {
+        return;
+    }
+    if let Some(file) = variable("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
+        let text = markdown::render(reports);
+        let appended = File::options()
+            .append(true)
+            .create(true)
+            .open(&file)
+            .and_then(|mut summary| summary.write_all(text.as_bytes()));
+        if let Err(error) = appended {
+            tell(&format!(
+                "warning: could not append to the step's summary `{file}`: {error}"
+            ));
+        }
+    }
+    if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
+        // stdout may be JSON or XML for another program; GitHub reads both.
+        for order in annotations::render(reports) {
+            tell(&order);
+        }
+    }
 }
 
 fn show(reports: &[Report], format: Format, terminal: Terminal) {

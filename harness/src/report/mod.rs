@@ -1,10 +1,13 @@
 //! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
 
+pub mod annotations;
 mod build;
 pub mod html;
 pub mod json;
 pub mod junit;
 pub(crate) mod layout;
+pub mod markdown;
+pub mod metrics;
 mod quantity;
 mod recorded;
 #[cfg(test)]
@@ -28,11 +31,13 @@ pub use style::{ColorChoice, Style, color_choice};
 pub const FORMAT_VERSION: &str = "1.0";
 
 /// The files of these reports, each with its name.
-pub fn files(reports: &[Report]) -> [(&'static str, String); 3] {
+pub fn files(reports: &[Report]) -> [(&'static str, String); 5] {
     [
         ("report.json", json::render(reports)),
         ("report.html", html::render(reports)),
         ("TEST-drills.xml", junit::render(reports)),
+        ("summary.md", markdown::render(reports)),
+        ("blackstart.prom", metrics::render(reports)),
     ]
 }
 

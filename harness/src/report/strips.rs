@@ -5,10 +5,10 @@ use super::{
     Report,
     hostile::harmless,
     layout::{cut, pad, width},
-    quantity::trimmed,
+    quantity::{middle, trimmed},
     style::{Style, Tone},
 };
-use crate::verdict::{Bounds, FaultReport, Lane, Seen, Spell};
+use crate::verdict::{FaultReport, Lane, Seen, Spell};
 
 /// One column of a strip. The later in this list, the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -343,12 +343,6 @@ fn wrap_legend(entries: &[String], columns: usize) -> Vec<String> {
     lines
 }
 
-fn middle(bounds: Bounds) -> f64 {
-    bounds
-        .hi
-        .map_or(bounds.lo, |hi| f64::midpoint(bounds.lo, hi))
-}
-
 #[expect(clippy::cast_precision_loss, reason = "columns are few")]
 fn as_float(column: usize) -> f64 {
     column as f64
@@ -368,6 +362,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::verdict::Bounds;
 
     fn spell(from: f64, to: Option<f64>, seen: Seen) -> Spell {
         Spell {

@@ -9,7 +9,13 @@ use crate::{
 };
 
 /// The files that a run's events are made into.
-const NAMES: [&str; 3] = ["report.json", "report.html", "TEST-drills.xml"];
+const NAMES: [&str; 5] = [
+    "report.json",
+    "report.html",
+    "TEST-drills.xml",
+    "summary.md",
+    "blackstart.prom",
+];
 
 fn report(run: &Path, more: &[&str]) -> Output {
     let arguments = ["report", run.to_str().unwrap()];

@@ -51,6 +51,8 @@ fn a_run_leaves_its_files_and_latest_points_at_them() {
         "report.json",
         "report.html",
         "TEST-drills.xml",
+        "summary.md",
+        "blackstart.prom",
     ] {
         assert!(
             fs::metadata(run.join(name)).is_ok_and(|file| file.len() > 0),

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{
-    Foreign, blank,
-    first_page::restored,
-    heading,
-    scale::{middle, point},
-};
+use super::{Foreign, blank, first_page::restored, heading, scale::point};
 use crate::{
     report::{
         Report,
-        quantity::{count, plural, range, short, trimmed, value},
+        quantity::{count, middle, plural, range, short, trimmed, value},
         recorded::phase_words,
     },
     verdict::{Lane, Seen},

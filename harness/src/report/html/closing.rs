@@ -4,14 +4,12 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
-use super::{
-    Foreign, blank, blank_rows, first_page::started, heading, hostile::harmless, scale::middle,
-};
+use super::{Foreign, blank, blank_rows, first_page::started, heading, hostile::harmless};
 use crate::{
     exit_code::ExitCode,
     report::{
         Report,
-        quantity::{count, decimals, short, trimmed},
+        quantity::{count, decimals, middle, short, trimmed},
         summary,
     },
     verdict::CheckStatus,

@@ -8,13 +8,13 @@ use super::{
     Foreign,
     lanes::{self, HEIGHT, Piece},
     latency,
-    scale::{Scale, middle, point},
+    scale::{Scale, point},
 };
 use crate::{
     report::{
         Report,
         layout::width,
-        quantity::{range, value},
+        quantity::{middle, range, value},
         recorded::Reading,
         strips::{Cell, Tiers},
     },

@@ -100,10 +100,12 @@ fn users(judgement: &Judgement) -> String {
         .map_or_else(String::new, |limit| {
             format!(" (objective: {} s)", trimmed(limit, 1))
         });
+    // Whoever came first after the outage; others may have followed.
+    let outage = judgement.path.iter().position(|step| step == "down");
     let by = judgement
         .path
         .iter()
-        .rev()
+        .skip(outage.map_or(0, |place| place + 1))
         .find(|step| *step != "down")
         .map_or_else(String::new, |tier| format!(" by {tier}"));
     match (judgement.durations.recovery, judgement.durations.outage) {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{
     Foreign, Paper, address,
     first_page::{sentence, started},
-    shell, status, verdict,
+    shell, sign, verdict,
 };
 use crate::{
     report::{
@@ -70,13 +70,13 @@ pub(super) fn page(reports: &[Report], paper: Option<Paper>) -> String {
                                 td { span.status.(class) { (word) } }
                                 td.number-column { @if let Some(recovery) = judgement.durations.recovery { (value(recovery)) br; span.where { (range(recovery)) } } }
                                 @for kind in &kinds { td.cell { (cell(&judgement.checks, kind)) } }
-                                td.cell { (status(if judgement.restored { CheckStatus::Pass } else { CheckStatus::Fail })) }
+                                td.cell { (sign(if judgement.restored { CheckStatus::Pass } else { CheckStatus::Fail })) }
                             }
                         }
                     }
                 }
             }
-            p.note { "An empty cell: the drill expects nothing of this kind. Of several expectations of a kind, the worst." }
+            p.note { "✓ holds, ✗ does not hold, ? cannot be decided, – not run. An empty cell: the drill expects nothing of this kind. Of several expectations of a kind, the worst." }
         }
         section {
             h2 { "In words" }
@@ -102,5 +102,5 @@ fn cell(checks: &[Check], kind: &str) -> Markup {
         .filter(|check| check.kind == kind)
         .map(|check| check.status)
         .max();
-    html! { @if let Some(worst) = worst { (status(worst)) } }
+    html! { @if let Some(worst) = worst { (sign(worst)) } }
 }

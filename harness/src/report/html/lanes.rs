@@ -6,10 +6,13 @@ use maud::{Markup, html};
 
 use super::{
     Foreign,
-    scale::{Scale, middle, point},
+    scale::{Scale, point},
 };
 use crate::{
-    report::strips::{Cell, Tiers},
+    report::{
+        quantity::middle,
+        strips::{Cell, Tiers},
+    },
     verdict::{Seen, Spell},
 };
 

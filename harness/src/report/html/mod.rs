@@ -158,13 +158,23 @@ fn verdict(judgement: &Judgement) -> (&'static str, &'static str) {
 
 /// The word for what came of an expectation, with a sign that is told apart without colour.
 fn status(status: CheckStatus) -> Markup {
-    let (word, class, sign) = match status {
+    let (word, class, sign) = spelled(status);
+    html! { span.status.(class) { (sign) " " (word) } }
+}
+
+/// The sign alone, for where there is no room; the word is still there for those who are read to.
+fn sign(status: CheckStatus) -> Markup {
+    let (word, class, sign) = spelled(status);
+    html! { span.status.sign.(class) role="img" aria-label=(word) title=(word) { (sign) } }
+}
+
+fn spelled(status: CheckStatus) -> (&'static str, &'static str, &'static str) {
+    match status {
         CheckStatus::Pass => ("pass", "good", "✓"),
         CheckStatus::Fail => ("FAIL", "bad", "✗"),
         CheckStatus::Inconclusive => ("inconclusive", "unsure", "?"),
         CheckStatus::NotRun => ("not run", "none", "–"),
-    };
-    html! { span.status.(class) { (sign) " " (word) } }
+    }
 }
 
 /// The heading of a section.

@@ -1,6 +1,6 @@
 //! Seconds on the horizontal axis of a figure.
 
-use crate::verdict::Bounds;
+use crate::report::quantity::trimmed;
 
 /// Where a time lies in a figure.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ impl Scale {
 /// `15 s`, `2:30`, `1:05:00`.
 fn clock(seconds: f64, step: f64) -> String {
     if step < 1.0 {
-        return format!("{} s", super::super::quantity::trimmed(seconds, 2));
+        return format!("{} s", trimmed(seconds, 2));
     }
     // Ticks of whole seconds are whole seconds, but for the rounding.
     let whole = format!("{seconds:.0}").parse::<u64>().unwrap_or(0);
@@ -65,16 +65,9 @@ fn clock(seconds: f64, step: f64) -> String {
     }
 }
 
-/// The middle of bounds; their beginning where the end was not seen.
-pub(super) fn middle(bounds: Bounds) -> f64 {
-    bounds
-        .hi
-        .map_or(bounds.lo, |hi| f64::midpoint(bounds.lo, hi))
-}
-
 /// A coordinate, to a tenth of a point.
 pub(super) fn point(number: f64) -> String {
-    super::super::quantity::trimmed(number, 1)
+    trimmed(number, 1)
 }
 
 #[cfg(test)]
