@@ -8,10 +8,10 @@ use std::{
     io::{BufWriter, Write},
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
 };
 
 use blackstart::{report, suite};
+use tokio::time::Instant;
 
 /// The probes of the environment: the name, what it does in the record, and whether it asks a name server.
 const PROBES: [(&str, &str, bool); 7] = [
@@ -92,7 +92,7 @@ fn measure(folder: &Path) {
     let rebuilt = suite::rebuild(folder).expect("a report");
     let judged = start.elapsed();
     let files = report::files(std::slice::from_ref(&rebuilt));
-    let built = start.elapsed() - judged;
+    let built = start.elapsed().saturating_sub(judged);
     let (_, page) = files
         .iter()
         .find(|(name, _)| *name == "report.html")

@@ -26,7 +26,7 @@ const NAMES: [&str; 7] = [
 ];
 
 /// How long it may take. A page takes it a few seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A page was not printed.
 #[derive(Debug, thiserror::Error)]

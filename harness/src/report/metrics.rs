@@ -1,4 +1,4 @@
-//! The report as metrics, for the textfile collector of `node_exporter` and whatever else reads OpenMetrics.
+//! The report as metrics, for the textfile collector of `node_exporter` and whatever else reads `OpenMetrics`.
 //!
 //! Samples have no time of their own, which that collector refuses; when a drill ended is a metric.
 
@@ -12,7 +12,7 @@ use crate::verdict::{Bounds, CheckStatus, Judgement, Verdict, word};
 /// A metric: its name, its type, its unit if it has one, and what it is.
 type Metric = (&'static str, &'static str, &'static str, &'static str);
 
-/// Renders the reports as OpenMetrics text. Of several runs of one drill on one environment, the last counts.
+/// Renders the reports as `OpenMetrics` text. Of several runs of one drill on one environment, the last counts.
 pub fn render(reports: &[Report]) -> String {
     let last: BTreeMap<(&str, &str), &Report> = reports
         .iter()

@@ -1,6 +1,6 @@
 //! What the pages for people show besides the judgement: the steps of a run, the readings of observers, latency over time, the files.
 
-use std::{fs::File, io::Read, path::Path, time::Duration};
+use std::{fmt::Write, fs::File, io::Read, path::Path, time::Duration};
 
 use super::plural;
 use crate::{
@@ -412,11 +412,11 @@ fn sha256(file: &Path) -> std::io::Result<String> {
         context.update(&part[..length]);
     }
     let digest = context.finish();
-    Ok(digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let mut text = String::new();
+    for byte in digest.as_ref() {
+        write!(text, "{byte:02x}").expect("memory takes every write");
+    }
+    Ok(text)
 }
 
 #[expect(

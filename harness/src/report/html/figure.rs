@@ -167,19 +167,12 @@ fn steps(label: String, cell: Cell, runs: Vec<(f64, f64)>, scale: Scale) -> Lane
         height: 13.0,
         indent: 8.0,
         draw: Box::new(move |y| {
-            let path: String = runs
-                .iter()
-                .map(|(from, to)| {
-                    let wide = (to - from).max(2.0);
-                    format!(
-                        "M{} {}h{}v7h-{}z",
-                        point(*from),
-                        point(y + 4.0),
-                        point(wide),
-                        point(wide)
-                    )
-                })
-                .collect();
+            let mut path = String::new();
+            for (from, to) in &runs {
+                let (wide, top) = (point((to - from).max(2.0)), point(y + 4.0));
+                write!(path, "M{} {top}h{wide}v7h-{wide}z", point(*from))
+                    .expect("memory takes every write");
+            }
             html! {
                 path.rail d={ "M" (point(LEFT)) " " (point(y + 7.5)) "H" (point(right)) } {}
                 path class=(lanes::class(cell)) d=(path) {}
