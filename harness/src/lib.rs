@@ -2,7 +2,7 @@
 //! the way that was planned.
 //!
 //! ```text
-//! drills/*.yaml --load--> Drill --plan--> Plan --run--> Timeline --judge--> Judgement --render--> terminal json junit
+//! drills/*.yaml --load--> Drill --plan--> Plan --run--> Timeline --judge--> Judgement --render--> terminal html json junit
 //!                 pure            reads         the only           pure: re-runnable             pure
 //!                                 targets       step that acts     on a saved timeline
 //! ```

@@ -20,7 +20,7 @@ use crate::{
     catalog::{self, Selection},
     causes::with_causes,
     exit_code,
-    report::{Style, json, junit, terminal},
+    report::{self, Style, terminal},
     run::{Stopper, Terms},
     source::{Coloring, process_variable},
     suite::{self, Assignment, Place, RunFolder, RunId, Threads},
@@ -108,11 +108,9 @@ fn conduct(threads: &Threads, assignment: &Assignment) -> Result<(), Failed> {
             secrets.hide(&with_causes(&error)).into_owned()
         })?;
     let reports = std::slice::from_ref(&report);
-    std::fs::write(assignment.folder.join("report.json"), json::render(reports))?;
-    std::fs::write(
-        assignment.folder.join("TEST-drills.xml"),
-        junit::render(reports),
-    )?;
+    for (name, text) in report::files(reports) {
+        std::fs::write(assignment.folder.join(name), text)?;
+    }
     if exit_code::ExitCode::from(&report.judgement) == exit_code::ExitCode::Passed {
         return Ok(());
     }

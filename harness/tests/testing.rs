@@ -109,7 +109,10 @@ fn a_filter_runs_what_it_names() {
         "drill.yaml",
         "environment.yaml",
         "report.json",
+        "report.html",
         "TEST-drills.xml",
+        "summary.md",
+        "blackstart.prom",
     ] {
         assert!(run.join(name).exists(), "{name}");
     }

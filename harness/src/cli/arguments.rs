@@ -11,6 +11,7 @@ const EXAMPLES: &str = "Examples:
   blackstart run drills/scale-to-zero.yaml     run one
   blackstart plan drills/double-failure.yaml   show what it would do; touches nothing
   blackstart report reports/latest             show the last report again
+  blackstart report reports/latest --pdf       print it
   blackstart revert                            finish what runs that were killed left broken
   blackstart explain rto                       what an expectation, fault, exit code or finding means
 
@@ -196,6 +197,18 @@ pub(super) struct ReportArguments {
     /// What is printed on stdout.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(super) format: Format,
+    /// Print `report.html` to `report.pdf` beside it, with the Chromium, Chrome or Edge that is on the PATH.
+    #[arg(long)]
+    pub(super) pdf: bool,
+    /// The paper of the PDF.
+    #[arg(long, value_name = "SIZE", value_enum, default_value_t = PaperSize::A4, requires = "pdf")]
+    pub(super) paper: PaperSize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PaperSize {
+    A4,
+    Letter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ mod containers;
 mod doctor;
 mod files;
 mod lab;
+mod pdf;
 mod revert;
 mod run;
 mod signals;
@@ -129,7 +130,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => files::check(&arguments, terminal),
         Command::Plan(arguments) => files::plan(&arguments, terminal),
         Command::List(arguments) => files::list(&arguments, terminal),
-        Command::Report(arguments) => run::report(&arguments, terminal),
+        Command::Report(arguments) => run::show_again(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
         Command::Doctor { reports } => doctor::doctor(&reports),

@@ -1,7 +1,8 @@
 //! `run` and `report`: drills carried out, and what came of them shown.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -15,9 +16,9 @@ use tokio::{
 
 use super::{
     Terminal,
-    arguments::{Format, ReportArguments, RunArguments},
+    arguments::{Format, PaperSize, ReportArguments, RunArguments},
     attached::{self, Claimed},
-    confirm, files, print,
+    confirm, files, pdf, print,
     signals::Signals,
     stopping::Stopping,
     tell, tell_error, variable,
@@ -28,7 +29,9 @@ use crate::{
     hostile::revert_command,
     live::{Display, Live},
     provider::{docker, lab::Attached},
-    report::{Report, json, junit, terminal as terminal_report},
+    report::{
+        self, Report, annotations, html::Paper, json, junit, markdown, terminal as terminal_report,
+    },
     run::{Stopper, Terms},
     source::Secrets,
     suite::{self, Assignment, Place, RunFolder, RunId, SuiteError, Threads},
@@ -152,6 +155,7 @@ fn run_all(
     if !write_files(folder.path(), &reported, &reports, several) {
         codes.push(ExitCode::CouldNotRun);
     }
+    tell_github(&reports);
     show(&reports, arguments.format, terminal);
     Ok(ExitCode::worst(codes))
 }
@@ -305,12 +309,8 @@ fn write_files(run: &Path, folders: &[PathBuf], reports: &[Report], several: boo
 }
 
 fn write_into(folder: &Path, reports: &[Report]) -> bool {
-    let files = [
-        ("report.json", json::render(reports)),
-        ("TEST-drills.xml", junit::render(reports)),
-    ];
     let mut written = true;
-    for (name, text) in files {
+    for (name, text) in report::files(reports) {
         if let Err(error) = write_whole(folder, name, &text) {
             let path = folder.join(name);
             tell(&format!(
@@ -335,6 +335,32 @@ fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     written
 }
 
+/// Appends the summary to that of the step of a GitHub workflow, and marks what failed at its line. Elsewhere, nothing.
+fn tell_github(reports: &[Report]) {
+    if reports.is_empty() {
+        return;
+    }
+    if let Some(file) = variable("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
+        let text = markdown::render(reports);
+        let appended = File::options()
+            .append(true)
+            .create(true)
+            .open(&file)
+            .and_then(|mut summary| summary.write_all(text.as_bytes()));
+        if let Err(error) = appended {
+            tell(&format!(
+                "warning: could not append to the step's summary `{file}`: {error}"
+            ));
+        }
+    }
+    if variable("GITHUB_ACTIONS").as_deref() == Some("true") {
+        // stdout may be JSON or XML for another program; GitHub reads both.
+        for order in annotations::render(reports) {
+            tell(&order);
+        }
+    }
+}
+
 fn show(reports: &[Report], format: Format, terminal: Terminal) {
     if reports.is_empty() {
         return;
@@ -346,8 +372,48 @@ fn show(reports: &[Report], format: Format, terminal: Terminal) {
     });
 }
 
+/// Prints the pages of a run. Whether all that could be was; that there is no browser is told, and is no mistake of the run.
+fn write_pdfs(
+    arguments: &ReportArguments,
+    folders: &[PathBuf],
+    reports: &[Report],
+    several: bool,
+) -> bool {
+    let Some(browser) = pdf::browser(std::env::var_os("PATH").as_deref()) else {
+        tell(&format!(
+            "no PDF: there is no Chromium, Chrome or Edge on the PATH\n\nhint: open `{}` in any browser and print it; it is made for A4 and Letter",
+            arguments.run.join("report.html").display()
+        ));
+        return true;
+    };
+    let paper = match arguments.paper {
+        PaperSize::A4 => Paper::A4,
+        PaperSize::Letter => Paper::Letter,
+    };
+    let threads = match Threads::start() {
+        Ok(threads) => threads,
+        Err(error) => {
+            tell(&format!("error: could not start: {error}"));
+            return false;
+        }
+    };
+    let each = folders.iter().zip(reports.chunks(1));
+    let all = several.then_some((&arguments.run, reports));
+    let mut written = true;
+    for (folder, reports) in each.chain(all) {
+        match threads.block_on(pdf::print(&browser, folder, reports, paper)) {
+            Ok(file) => tell(&format!("printed {}", file.display())),
+            Err(error) => {
+                tell_error(&error, &Secrets::default());
+                written = false;
+            }
+        }
+    }
+    written
+}
+
 /// Shows a run again, rebuilt from its events, and writes its files anew.
-pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCode {
+pub(super) fn show_again(arguments: &ReportArguments, terminal: Terminal) -> ExitCode {
     let run = &arguments.run;
     let folders = match RunFolder::drills_in(run) {
         Ok(folders) if folders.is_empty() => {
@@ -378,7 +444,10 @@ pub(super) fn report(arguments: &ReportArguments, terminal: Terminal) -> ExitCod
         }
     }
     let several = folders.first().is_some_and(|folder| folder != run);
-    let written = write_files(run, &folders, &reports, several);
+    let mut written = write_files(run, &folders, &reports, several);
+    if arguments.pdf {
+        written &= write_pdfs(arguments, &folders, &reports, several);
+    }
     show(&reports, arguments.format, terminal);
     let unwritten = (!written).then_some(ExitCode::CouldNotRun);
     let codes = reports

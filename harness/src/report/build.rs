@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{
-    DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Report, RunFacts, Tool, hostile,
+    DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Recorded, Report, RunFacts, Tool,
+    hostile,
 };
 use crate::{drill::Drill, environment::Environment, timeline::RunStarted, verdict::Judgement};
 
@@ -49,6 +50,7 @@ impl Report {
             },
             measurement: measurement(started, environment, &judgement),
             judgement,
+            recorded: Recorded::default(),
         }
     }
 }

@@ -1,10 +1,15 @@
 //! Showing: one report in, bytes out. Pure: nothing here knows how a run is carried out.
 
+pub mod annotations;
 mod build;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub(crate) mod layout;
+pub mod markdown;
+pub mod metrics;
 mod quantity;
+mod recorded;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod strips;
@@ -19,10 +24,22 @@ use crate::verdict::Judgement;
 
 pub(crate) use crate::hostile;
 pub(crate) use quantity::plural;
+pub use recorded::{Recorded, Recorder};
 pub use style::{ColorChoice, Style, color_choice};
 
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
 pub const FORMAT_VERSION: &str = "1.0";
+
+/// The files of these reports, each with its name.
+pub fn files(reports: &[Report]) -> [(&'static str, String); 5] {
+    [
+        ("report.json", json::render(reports)),
+        ("report.html", html::render(reports)),
+        ("TEST-drills.xml", junit::render(reports)),
+        ("summary.md", markdown::render(reports)),
+        ("blackstart.prom", metrics::render(reports)),
+    ]
+}
 
 /// Everything that is shown of one drill's run: the one thing that every renderer reads.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -42,6 +59,9 @@ pub struct Report {
     /// What came of it.
     #[serde(rename = "result")]
     pub judgement: Judgement,
+    /// What only the pages for people show besides.
+    #[serde(skip)]
+    pub recorded: Recorded,
 }
 
 /// The harness.

@@ -29,6 +29,13 @@ pub(crate) fn value(bounds: Bounds) -> String {
     }
 }
 
+/// The middle of bounds; their beginning where the end was not seen.
+pub(crate) fn middle(bounds: Bounds) -> f64 {
+    bounds
+        .hi
+        .map_or(bounds.lo, |hi| f64::midpoint(bounds.lo, hi))
+}
+
 /// The bounds rounded outwards, `[47.4 .. 47.7]`, so that what is shown still holds.
 pub(crate) fn range(bounds: Bounds) -> String {
     match bounds.hi {

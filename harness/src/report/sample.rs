@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Report, RunFacts, Tool};
+use super::{
+    DrillFacts, EnvironmentFacts, FORMAT_VERSION, Measurement, Recorded, Report, RunFacts, Tool,
+    recorded::{Latency, ProbeFacts, Reading, Step},
+};
 use crate::{
     timeline::{Phase, TierChecked},
     verdict::{
@@ -112,6 +115,60 @@ fn check(kind: &str, name: &str, line: u32, actual: &str, message: &str) -> Chec
 
 fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// What was recorded besides, of the same run.
+fn recorded() -> Recorded {
+    let mut latency = Latency::default();
+    for (at, seconds) in [
+        (1.0, 0.004),
+        (2.0, 0.005),
+        (132.0, 0.02),
+        (133.0, 0.9),
+        (350.0, 0.004),
+    ] {
+        latency.push(at, seconds);
+    }
+    let reading = |at_s, before_s, healthy| Reading {
+        at_s,
+        before_s,
+        healthy,
+        detail: None,
+    };
+    let step = |at_s, who: &str, what: &str, came: &str| Step {
+        at_s,
+        who: who.to_owned(),
+        what: what.to_owned(),
+        came: came.to_owned(),
+    };
+    Recorded {
+        probes: vec![ProbeFacts {
+            name: "dns-authority".to_owned(),
+            what: "asks the authority 127.0.0.2:53".to_owned(),
+            every_s: 2.0,
+            timeout_s: 4.0,
+            ttl_s: Some([30, 60]),
+        }],
+        observers: vec![(
+            "health-check".to_owned(),
+            vec![
+                reading(0.1, None, Some(true)),
+                reading(72.0, Some(68.6), Some(false)),
+                reading(300.0, Some(297.0), Some(true)),
+            ],
+        )],
+        steps: vec![
+            step(0.0, "harness", "steady state", "begins"),
+            step(12.0, "harness", "scale web to 0", "sent"),
+            step(12.2, "web", "scale web to 0", "acknowledged"),
+        ],
+        unlisted: 0,
+        latency,
+        drill_text: "drill: scale-to-zero\nenvironment: three-tier\n".to_owned(),
+        environment_text: "environment: three-tier\n".to_owned(),
+        events: 1700,
+        events_sha256: Some("ab".repeat(32)),
+    }
 }
 
 /// Three tiers, both workloads of the first one scaled to nothing, everything as it should be.
@@ -255,6 +312,7 @@ pub(crate) fn passing_failover() -> Report {
             length_s: 362.0,
             clock_drift_ms: Some(0.2),
         },
+        recorded: recorded(),
     }
 }
 
@@ -508,6 +566,18 @@ pub(crate) fn hostile(text: &str) -> Report {
         lane.spells[1].seen = Seen::Down(text());
         lane.spells[2].seen = Seen::Other(text());
     }
+    let recorded = &mut report.recorded;
+    for probe in &mut recorded.probes {
+        (probe.name, probe.what) = (text(), text());
+    }
+    for (name, readings) in &mut recorded.observers {
+        *name = text();
+        readings[0].detail = Some(text());
+    }
+    for step in &mut recorded.steps {
+        (step.who, step.what, step.came) = (text(), text(), text());
+    }
+    (recorded.drill_text, recorded.environment_text) = (text(), text());
     for finding in &mut judgement.findings {
         (finding.code, finding.text) = (text(), text());
         finding.evidence = vec![text()];

@@ -5,10 +5,10 @@ use super::{
     Report,
     hostile::harmless,
     layout::{cut, pad, width},
-    quantity::trimmed,
+    quantity::{middle, trimmed},
     style::{Style, Tone},
 };
-use crate::verdict::{Bounds, FaultReport, Lane, Seen, Spell};
+use crate::verdict::{FaultReport, Lane, Seen, Spell};
 
 /// One column of a strip. The later in this list, the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,8 @@ impl Tiers {
         Self(names.into_iter().collect())
     }
 
-    fn of(report: &Report) -> Self {
+    /// The tiers of a report.
+    pub(super) fn of(report: &Report) -> Self {
         let mut tiers = Self::new(
             report
                 .environment
@@ -107,6 +108,11 @@ impl Tiers {
             .iter()
             .position(|known| known == name)
             .unwrap_or(self.0.len())
+    }
+
+    /// The names, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     /// `A primary   B vm   x down   ! wrong or slow   ? unknown`.
@@ -337,12 +343,6 @@ fn wrap_legend(entries: &[String], columns: usize) -> Vec<String> {
     lines
 }
 
-fn middle(bounds: Bounds) -> f64 {
-    bounds
-        .hi
-        .map_or(bounds.lo, |hi| f64::midpoint(bounds.lo, hi))
-}
-
 #[expect(clippy::cast_precision_loss, reason = "columns are few")]
 fn as_float(column: usize) -> f64 {
     column as f64
@@ -362,6 +362,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::verdict::Bounds;
 
     fn spell(from: f64, to: Option<f64>, seen: Seen) -> Spell {
         Spell {

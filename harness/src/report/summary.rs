@@ -293,7 +293,7 @@ fn folder(reports: &[Report]) -> Option<String> {
 }
 
 /// The command that runs again what did not pass, or everything.
-fn rerun(reports: &[Report]) -> String {
+pub(super) fn rerun(reports: &[Report]) -> String {
     let again = |report: &&Report| ExitCode::from(&report.judgement) != ExitCode::Passed;
     let chosen: Vec<&Report> = match exit_code(reports) {
         ExitCode::Passed => reports.iter().collect(),

@@ -113,7 +113,7 @@ fn heading(report: &Report, style: &Style) -> Vec<String> {
 }
 
 /// The word for what came of a drill. That a target is not restored outranks everything.
-pub(super) fn verdict(judgement: &Judgement) -> (&'static str, Tone) {
+pub(in crate::report) fn verdict(judgement: &Judgement) -> (&'static str, Tone) {
     match (judgement.restored, judgement.verdict) {
         (false, _) => ("NOT RESTORED", Tone::Bad),
         (true, Verdict::Pass) => ("PASS", Tone::Good),

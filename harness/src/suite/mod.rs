@@ -29,7 +29,7 @@ use crate::{
         site::{Site, SiteError},
     },
     recovery,
-    report::Report,
+    report::{Recorder, Report},
     run::{Finished, Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for, started},
     timeline::{
         Entry, Event, Outcome, Phase,
@@ -398,11 +398,13 @@ pub fn judge(
 ) -> Result<Report, SuiteError> {
     let path = folder.join(EVENTS);
     let mut judge = Judge::new(drill, environment);
+    let mut recorder = Recorder::new(drill, environment);
     let mut started = None;
     let mut reader = Reader::open(&path)?;
     for entry in &mut reader {
         let entry = entry?;
         judge.push(&entry);
+        recorder.push(&entry);
         if let Event::Run(run) = entry.event {
             started = Some(run);
         }
@@ -410,14 +412,10 @@ pub fn judge(
     if let Some(line) = reader.torn() {
         judge.torn(line);
     }
-    let started = started.ok_or(SuiteError::NoRun(path))?;
-    Ok(Report::new(
-        &started,
-        drill,
-        environment,
-        judge.finish(),
-        folder,
-    ))
+    let started = started.ok_or_else(|| SuiteError::NoRun(path.clone()))?;
+    let mut report = Report::new(&started, drill, environment, judge.finish(), folder);
+    report.recorded = recorder.finish(&path);
+    Ok(report)
 }
 
 /// Rebuilds the report of a drill from the files of its run alone.

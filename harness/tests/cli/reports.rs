@@ -8,6 +8,15 @@ use crate::{
     quick,
 };
 
+/// The files that a run's events are made into.
+const NAMES: [&str; 5] = [
+    "report.json",
+    "report.html",
+    "TEST-drills.xml",
+    "summary.md",
+    "blackstart.prom",
+];
+
 fn report(run: &Path, more: &[&str]) -> Output {
     let arguments = ["report", run.to_str().unwrap()];
     blackstart(&repository(), arguments.iter().chain(more))
@@ -21,11 +30,9 @@ fn a_report_is_rebuilt_from_the_files_of_a_run_to_the_byte() {
     let first = workplace.measured(&mut workplace.run("quick", &[]));
     let run = workplace.only_run();
     let folder = format!("reports/{}", run.file_name().unwrap().to_str().unwrap());
-    let files = || {
-        ["report.json", "TEST-drills.xml"].map(|name| fs::read_to_string(run.join(name)).unwrap())
-    };
+    let files = || NAMES.map(|name| fs::read_to_string(run.join(name)).unwrap());
     let written = files();
-    for name in ["report.json", "TEST-drills.xml"] {
+    for name in NAMES {
         fs::remove_file(run.join(name)).unwrap();
     }
     let again = blackstart(workplace.path(), ["report", &folder, "--format", "json"])
@@ -184,4 +191,21 @@ fn colour_and_width_are_what_the_user_asks_for() {
         "{narrow}{wide}"
     );
     assert_eq!(with(&[], &[("COLUMNS", "wide")]), with(&[], &[]));
+}
+
+#[test]
+fn without_a_browser_a_report_is_shown_all_the_same_and_says_how_to_print() {
+    let run = quick().0.only_run();
+    let nowhere = tempfile::tempdir().unwrap();
+    let output = blackstart(&repository(), ["report", run.to_str().unwrap(), "--pdf"])
+        .env("PATH", nowhere.path())
+        .output()
+        .unwrap();
+    let told = stderr(&output);
+    assert!(
+        told.contains("no Chromium, Chrome or Edge") && told.contains("report.html"),
+        "{told}"
+    );
+    assert_eq!(output.status.code(), report(&run, &[]).status.code());
+    assert!(!run.join("report.pdf").exists());
 }

@@ -49,7 +49,10 @@ fn a_run_leaves_its_files_and_latest_points_at_them() {
         "drill.yaml",
         "environment.yaml",
         "report.json",
+        "report.html",
         "TEST-drills.xml",
+        "summary.md",
+        "blackstart.prom",
     ] {
         assert!(
             fs::metadata(run.join(name)).is_ok_and(|file| file.len() > 0),
