@@ -190,6 +190,7 @@ mod tests {
                     status: Some(503),
                     body: Some(text.to_owned()),
                     delay: std::time::Duration::ZERO,
+                    pulse: None,
                 }),
                 ..Settings::default()
             };
