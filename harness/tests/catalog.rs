@@ -8,6 +8,7 @@ use std::{
 
 use blackstart::{
     catalog::{self, Catalog, Selection},
+    environment::{self, Environment, Probe},
     source::{Coloring, Problems},
 };
 
@@ -214,4 +215,27 @@ fn problems_come_file_by_file_and_by_position() {
         .collect();
     let expected = [("a.yaml", 3), ("a.yaml", 5), ("b.yaml", 3), ("b.yaml", 5)];
     assert_eq!(places, expected.map(|(file, line)| (file.to_owned(), line)));
+}
+
+/// The probes have their places in the file, which are other ones.
+#[test]
+fn the_three_tiers_in_containers_are_those_of_the_lab_but_for_speed_and_targets() {
+    let load = |name: &str| {
+        let path = root().join(format!("fixtures/environments/{name}.yaml"));
+        let (environment, problems) = environment::load(&path, &|_| None);
+        assert!(problems.is_empty(), "{}", problems.render(Coloring::Plain));
+        environment.expect("it is sound")
+    };
+    let (lab, containers) = (load("three-tier"), load("three-tier.docker"));
+    assert_eq!(lab.service, containers.service);
+    assert_eq!(lab.tiers, containers.tiers);
+    assert_eq!(lab.observers, containers.observers);
+    assert_eq!(lab.limits, containers.limits);
+    assert_eq!(lab.stack, containers.stack);
+    let probes = |environment: &Environment| -> Vec<Probe> {
+        let probes = environment.probes.iter();
+        probes.map(|probe| probe.value.clone()).collect()
+    };
+    assert_eq!(probes(&lab), probes(&containers));
+    assert!(lab.targets.keys().eq(containers.targets.keys()));
 }

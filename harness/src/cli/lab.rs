@@ -136,7 +136,7 @@ fn write_certificate(site: &Site) -> std::io::Result<PathBuf> {
         .lab()
         .map(|lab| lab.ca_pem().to_owned())
         .unwrap_or_default();
-    let path = std::env::temp_dir().join(format!("blackstart-lab-{}.pem", std::process::id()));
+    let path = std::env::temp_dir().join(format!("blackstart-lab-{:016x}.pem", fastrand::u64(..)));
     // Made anew: a link that somebody laid there is not followed.
     let mut file = std::fs::OpenOptions::new()
         .write(true)

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -443,6 +444,23 @@ impl Environment {
     pub fn is_in_containers(&self) -> bool {
         let mut targets = self.targets.values();
         targets.any(|target| matches!(target, Target::Docker(_)))
+    }
+
+    /// Which way probes go to containers, in words, because the same fault looks different on each (docs/faults.md).
+    pub fn way_to_containers(&self) -> Option<&'static str> {
+        if !self.is_in_containers() {
+            return None;
+        }
+        let host = self.service.host()?;
+        let is_published = host == "localhost"
+            || host
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
+        Some(if is_published {
+            "through a published port: the engine refuses at once for a container that is stopped"
+        } else {
+            "to the containers' own addresses: one that is stopped is silent"
+        })
     }
 
     /// The users' own probe: the first that sends the read request on new connections and watches no standby.

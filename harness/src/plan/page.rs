@@ -88,6 +88,9 @@ impl Plan {
             writeln!(f, "   {:<12} {}", check.tier, check.how.words())?;
         }
         writeln!(f, "\n probes")?;
+        if let Some(way) = self.environment.way_to_containers() {
+            writeln!(f, "   {way}")?;
+        }
         for PlannedProbe { facts, resolution } in &self.probes {
             let how = match &facts.kind {
                 ProbeKind::Http {

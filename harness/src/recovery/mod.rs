@@ -1,7 +1,7 @@
 //! Restoring without the run that broke something: from its journal alone, by its guard or by `blackstart revert`.
 //!
 //! - [`Recovery::restore`] finishes what a journal says is left.
-//! - [`guard`] is the process that does so by itself when the harness is gone or stands still, `guarding` its other end.
+//! - `guard` is the process that does so by itself when the harness is gone or stands still, `guarding` its other end.
 //! - [`lock`] lets one harness at a time have a system that outlives it.
 //! - [`journals_in`] finds the journals of all runs.
 

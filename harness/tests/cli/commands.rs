@@ -107,6 +107,22 @@ fn plan_shows_everything_that_a_drill_would_do() {
 }
 
 #[test]
+fn a_plan_in_containers_says_what_is_touched_and_which_way_they_are_probed() {
+    let drill = "drills/block-ingress.yaml";
+    let output = output(&["plan", drill, "--env", "three-tier.docker"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let page = stdout(&output);
+    for words in [
+        "touches docker service three-tier/alb",
+        "drop new connections to port 443",
+        "remove the packet filter",
+        "to the containers' own addresses: one that is stopped is silent",
+    ] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+}
+
+#[test]
 fn explain_has_a_page_for_what_a_report_names_and_the_nearest_topic_for_what_is_misspelled() {
     let page = output(&["explain", "rto"]);
     assert_eq!(code(&page), 0);

@@ -233,6 +233,71 @@ async fn a_guard_that_is_killed_ends_the_drill() {
 }
 
 #[tokio::test]
+async fn a_guard_that_stands_still_is_found_out_before_anything_is_broken() {
+    let rig = Rig::start().await;
+    let before = rig.settings().await;
+    let mut run = rig.run().await;
+    run.reaches(PHASES[0]).await;
+    let guard = guard_of(&run.journal().await).unwrap();
+    kill(Pid::from_raw(guard), Signal::SIGSTOP).unwrap();
+    assert_eq!(run.ended().await.code(), Some(3), "{}", run.stderr());
+    let journal = run.journal().await;
+    let is_issued =
+        |record: &Record| matches!(record, Record::Step { step, .. } if *step == FaultStep::Issued);
+    assert!(!journal.records.iter().any(is_issued), "{journal:?}");
+    assert_eq!(rig.settings().await, before);
+    kill(Pid::from_raw(guard), Signal::SIGKILL).unwrap();
+}
+
+#[tokio::test]
+async fn a_guard_restores_also_when_the_reports_and_the_lab_s_token_are_deleted() {
+    let rig = Rig::start().await;
+    let before = rig.settings().await;
+    let mut run = rig.run().await;
+    run.reaches(PHASES[2]).await;
+    let folder = run.folder().await;
+    let guard = guard_of(&run.journal().await).unwrap();
+    // What is written meanwhile must not make the folder anew.
+    run.signal(Signal::SIGSTOP);
+    fs::remove_dir_all(rig.reports()).unwrap();
+    fs::remove_file(rig.token_file()).unwrap();
+    run.signal(Signal::SIGKILL);
+    run.ended().await;
+    until("the guard has gone", || !is_running(guard)).await;
+    assert_eq!(rig.settings().await, before, "{}", run.stderr());
+
+    // Nobody can read that any more, so the next one wants a person to have looked.
+    rig.write_token_file();
+    let mut refused = rig.spawn(rig.command());
+    assert_eq!(refused.ended().await.code(), Some(3));
+    let command = format!("blackstart revert {} --force", folder.display());
+    assert!(refused.stderr().contains(&command), "{}", refused.stderr());
+    let settled = rig.revert(&["--force", folder.to_str().unwrap()]);
+    assert_eq!(settled.status.code(), Some(0), "{settled:?}");
+    let mut again = rig.run().await;
+    again.reaches(PHASES[0]).await;
+}
+
+#[tokio::test]
+async fn what_one_run_left_is_in_the_way_of_the_next_wherever_its_reports_are() {
+    let rig = Rig::start().await;
+    let mut run = rig.run().await;
+    run.reaches(PHASES[2]).await;
+    rig.change_first(&Settings {
+        power: Some(Power::Killed),
+        ..Settings::default()
+    })
+    .await;
+    run.signal(Signal::SIGINT);
+    assert_eq!(run.ended().await.code(), Some(5), "{}", run.stderr());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let refused = rig.command_in(elsewhere.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{told}");
+    assert!(told.contains("has left something broken"), "{told}");
+}
+
+#[tokio::test]
 async fn a_guard_outlives_the_terminal() {
     let rig = Rig::start().await;
     let before = rig.settings().await;

@@ -44,6 +44,7 @@ expect:
 pub(crate) struct Rig {
     folder: TempDir,
     lab: Child,
+    token: TokenFile,
     control: LabProvider,
 }
 
@@ -62,11 +63,12 @@ impl Rig {
             .stdout(Stdio::null());
         let lab = lab.spawn().unwrap();
         until("the lab is up", || token_file.exists()).await;
-        let TokenFile { address, token, .. } = TokenFile::read(&token_file).unwrap();
-        let control = LabProvider::new(address, &token).unwrap();
+        let token = TokenFile::read(&token_file).unwrap();
+        let control = LabProvider::new(token.address, &token.token).unwrap();
         Self {
             folder,
             lab,
+            token,
             control,
         }
     }
@@ -97,6 +99,11 @@ impl Rig {
 
     /// The command line of a run of the drill in the lab.
     pub(crate) fn command(&self) -> Command {
+        self.command_in(&self.reports())
+    }
+
+    /// The same with reports elsewhere.
+    pub(crate) fn command_in(&self, reports: &Path) -> Command {
         let mut command = program(self.folder.path());
         command
             .args([
@@ -110,7 +117,7 @@ impl Rig {
             ])
             .arg(self.folder.path().join("lab.json"))
             .arg("--reports")
-            .arg(self.reports())
+            .arg(reports)
             .arg(self.folder.path().join("crash.yaml"));
         command
     }
@@ -152,6 +159,16 @@ impl Rig {
         let mut program = program(self.folder.path());
         program.arg(command).args(arguments).arg("--reports");
         program.arg(self.reports()).output().unwrap()
+    }
+
+    /// The file that the lab is reached by.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.folder.path().join("lab.json")
+    }
+
+    /// Puts the file back that the lab is reached by.
+    pub(crate) fn write_token_file(&self) {
+        self.token.write(&self.token_file()).unwrap();
     }
 
     /// Ends the lab as a power cut does.

@@ -1,39 +1,99 @@
 //! Harnesses and tests that are killed: nothing stays broken, and nothing stays.
 
 use std::{
-    process::{Command, Stdio},
+    net::IpAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use blackstart::provider::docker::{self, Engine, sweep};
+use blackstart::{
+    journal::{self, Record},
+    provider::docker::{self, Engine, sweep},
+    recovery,
+};
 use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum, NetworkCreateRequest};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{Shared, rig::repository};
 
 /// No condition takes longer on however busy a machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// The program in the repository, with the containers of these tests.
+fn blackstart(shared: &Shared, arguments: &[&str], reports: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blackstart"));
+    command
+        .args(arguments)
+        .arg("--reports")
+        .arg(reports)
+        .current_dir(repository())
+        .env("BLACKSTART_PROJECT", &shared.rig().project)
+        .env("BLACKSTART_STATE", shared.reports.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+fn drill(shared: &Shared, name: &str, reports: &Path) -> Child {
+    let file = format!("drills/{name}.yaml");
+    let arguments = ["run", &file, "-q", "--env", "three-tier.docker"];
+    blackstart(shared, &arguments, reports).spawn().unwrap()
+}
+
+/// After both are gone nobody is there to restore but somebody who types `blackstart revert`.
+pub(crate) fn revert_removes_a_filter_when_harness_and_guard_are_killed(shared: &Shared) {
+    let rig = shared.rig();
+    let reports = shared.reports.path().join("both-killed");
+    let mut harness = drill(shared, "block-ingress", &reports);
+    shared.threads.block_on(async {
+        let alb = format!("{}_alb_1", rig.project);
+        let inspected = rig.docker.inspect_container(&alb, None).await.unwrap();
+        let networks = inspected.network_settings.unwrap().networks.unwrap();
+        let users = &networks[&format!("{}_users", rig.project)];
+        let address: IpAddr = users.ip_address.as_ref().unwrap().parse().unwrap();
+        let lets_in = async || {
+            let connecting = TcpStream::connect((address, 443));
+            let connected = timeout(Duration::from_millis(500), connecting).await;
+            connected.is_ok_and(|connected| connected.is_ok())
+        };
+        until("connections are dropped", async || !lets_in().await).await;
+        let journal = recovery::journals_in(&reports).unwrap().remove(0);
+        let guard = journal::read(&journal)
+            .unwrap()
+            .records
+            .iter()
+            .find_map(|record| {
+                let Record::Guarded { process } = record else {
+                    return None;
+                };
+                Some(*process)
+            });
+        for process in [guard.unwrap(), harness.id()] {
+            let process = Pid::from_raw(i32::try_from(process).unwrap());
+            kill(process, Signal::SIGKILL).unwrap();
+        }
+        harness.wait().unwrap();
+        assert!(!lets_in().await);
+        let reverted = blackstart(shared, &["revert"], &reports).status().unwrap();
+        assert!(reverted.success());
+        assert!(lets_in().await);
+    });
+}
+
 /// The double failure stops five containers at once; the harness is killed as soon as they are.
 pub(crate) fn nothing_stays_stopped_when_the_harness_is_killed(shared: &Shared) {
     let rig = shared.rig();
     let reports = shared.reports.path().join("killed");
-    let mut harness = Command::new(env!("CARGO_BIN_EXE_blackstart"))
-        .args(["run", "drills/double-failure.yaml", "-q"])
-        .args(["--env", "three-tier.docker", "--reports"])
-        .arg(&reports)
-        .current_dir(repository())
-        .env("BLACKSTART_PROJECT", &rig.project)
-        .env("BLACKSTART_STATE", shared.reports.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut harness = drill(shared, "double-failure", &reports);
     shared.threads.block_on(async {
         let vm = format!("{}_vm_1", rig.project);
         until("the machine is stopped", async || !runs(shared, &vm).await).await;

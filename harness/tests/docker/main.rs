@@ -8,6 +8,7 @@
 )]
 
 mod faults;
+mod foreign;
 mod kills;
 mod rig;
 
@@ -96,15 +97,23 @@ fn names() -> Vec<String> {
 
 type Case = fn(&Shared);
 
-const CASES: [(&str, Case); 4] = [
+const CASES: [(&str, Case); 6] = [
     ("the_lab_and_containers_agree", the_lab_and_containers_agree),
     (
         "every_fault_is_in_place_and_is_undone_to_the_last_address",
         faults::every_fault_is_in_place_and_is_undone_to_the_last_address,
     ),
     (
+        "containers_that_are_no_lab_are_drilled_by_their_address",
+        foreign::containers_that_are_no_lab_are_drilled_by_their_address,
+    ),
+    (
         "nothing_stays_stopped_when_the_harness_is_killed",
         kills::nothing_stays_stopped_when_the_harness_is_killed,
+    ),
+    (
+        "revert_removes_a_filter_when_harness_and_guard_are_killed",
+        kills::revert_removes_a_filter_when_harness_and_guard_are_killed,
     ),
     (
         "what_a_test_left_that_was_killed_is_swept_away",

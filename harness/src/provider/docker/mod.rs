@@ -1,6 +1,6 @@
 //! The Docker binding: faults on containers, whoever made them, and on what of the lab runs in containers.
 //!
-//! A fault is one [`Snapshot`] of its containers turned into another. Capturing reads the one that is there, injecting and reverting
+//! A fault is one snapshot of its containers turned into another. Capturing reads the one that is there, injecting and reverting
 //! bring the containers to one, so both can be repeated, and verifying reads again, from the engine and not from what it answered.
 
 mod attached;
