@@ -62,7 +62,7 @@ pub(super) fn revert(arguments: &RevertArguments) -> ExitCode {
                     "error: could not read `{}`: {error}",
                     path.display()
                 ));
-                code = ExitCode::NotRestored;
+                (code, told) = (ExitCode::NotRestored, true);
                 continue;
             }
         };

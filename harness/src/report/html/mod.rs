@@ -1,6 +1,6 @@
 //! The report as one page of HTML for people: to read on a screen, to print, to sign and to keep.
 //!
-//! A page needs nothing but itself: no script, no font, no picture from elsewhere. Every text from outside goes through [`Foreign`].
+//! A page needs nothing but itself: no script, no font, no picture from elsewhere. Every text from outside goes through `Foreign`.
 
 mod account;
 mod closing;
