@@ -99,9 +99,19 @@ impl Claimed {
     }
 }
 
-/// The folders of runs that are over and left something broken, in whatever system.
+/// The claims of runs that are over and left something, or nobody knows what, wherever their reports are.
+pub(super) fn stale_claims(reports: &Path) -> Vec<Claim> {
+    // A folder that cannot be read has no claims that anybody could do anything about; `doctor` says so.
+    lock::stale_claims(&lock::folder(variable, reports)).unwrap_or_default()
+}
+
+/// The folders of drills that are over and left something broken, in whatever system, and of runs whose files are gone.
 pub(super) fn left_broken(reports: &Path) -> Vec<PathBuf> {
-    let journals = recovery::journals_in(reports).unwrap_or_default();
+    let mut journals = recovery::journals_in(reports).unwrap_or_default();
+    let claims = stale_claims(reports);
+    for claim in &claims {
+        recovery::add_others(&mut journals, &claim.run);
+    }
     let is_left = |path: &PathBuf| match journal::read(path) {
         Ok(journal) => {
             let owner = journal.header().map(|header| header.owner.liveness());
@@ -110,7 +120,9 @@ pub(super) fn left_broken(reports: &Path) -> Vec<PathBuf> {
         Err(_) => true,
     };
     let left = journals.iter().filter(|path| is_left(path));
+    let vanished = claims.iter().filter(|claim| !claim.run.exists());
     left.filter_map(|path| path.parent())
+        .chain(vanished.map(|claim| claim.run.as_path()))
         .map(Path::to_owned)
         .collect()
 }

@@ -43,7 +43,7 @@ enum State {
 /// Looks at the machine and at what runs in `reports` left.
 pub(super) fn doctor(reports: &Path) -> ExitCode {
     let left = attached::left_broken(reports);
-    let mut findings = vec![
+    let findings = [
         leftovers(&left),
         folder(
             "reports",
@@ -58,8 +58,8 @@ pub(super) fn doctor(reports: &Path) -> ExitCode {
         open_files(),
         addresses(),
         engine(),
+        punctuality(),
     ];
-    findings.push(punctuality());
     for Finding { what, state, words } in &findings {
         let (mark, advice) = match state {
             State::Good => ("ok", None),

@@ -5,15 +5,12 @@ use std::{
     time::Duration,
 };
 
-use super::{arguments::RevertArguments, print, tell, tell_error, variable};
+use super::{arguments::RevertArguments, attached, print, tell, tell_error, variable};
 use crate::{
     exit_code::ExitCode,
     hostile::revert_command,
     journal::{self, Actor, Journal, Liveness, Owner},
-    recovery::{
-        self, Recovered, Recovery, Request,
-        lock::{self, Claim},
-    },
+    recovery::{self, Recovered, Recovery, Request, lock},
     source::Secrets,
     suite::Threads,
 };
@@ -95,16 +92,9 @@ pub(super) fn revert(arguments: &RevertArguments) -> ExitCode {
     code
 }
 
-/// The claims of runs that are over and left something, or nobody knows what.
-fn stale_claims(arguments: &RevertArguments) -> Vec<Claim> {
-    let folder = lock::folder(variable, &arguments.reports);
-    // A folder that cannot be read has no claims that anybody could do anything about; `doctor` says so.
-    lock::stale_claims(&folder).unwrap_or_default()
-}
-
 /// Tells of the runs whose files are gone, with what they left.
 fn tell_vanished(arguments: &RevertArguments) -> bool {
-    let claims = stale_claims(arguments);
+    let claims = attached::stale_claims(&arguments.reports);
     let vanished = claims.iter().filter(|claim| !claim.run.exists());
     let words: Vec<String> = vanished
         .map(|claim| {
@@ -130,15 +120,8 @@ fn find(arguments: &RevertArguments) -> Result<Vec<PathBuf>, String> {
     let Some(run) = &arguments.run else {
         let mut journals = recovery::journals_in(&arguments.reports).map_err(unreadable)?;
         // Runs whose reports are elsewhere left their claims.
-        for claim in stale_claims(arguments) {
-            let here = |journal: &PathBuf| std::path::absolute(journal).ok();
-            let known: Vec<_> = journals.iter().map(here).collect();
-            let others = recovery::journals_of(&claim.run).unwrap_or_default();
-            journals.extend(
-                others
-                    .into_iter()
-                    .filter(|other| !known.contains(&here(other))),
-            );
+        for claim in attached::stale_claims(&arguments.reports) {
+            recovery::add_others(&mut journals, &claim.run);
         }
         return Ok(journals);
     };

@@ -160,7 +160,6 @@ fn run_all(
     Ok(ExitCode::worst(codes))
 }
 
-/// The one environment of all drills: a lab is of one.
 /// Takes what was there before the run, if that is where the drills run: containers, or a lab in a process of its own.
 async fn claim(
     arguments: &RunArguments,
@@ -192,6 +191,7 @@ async fn claim(
         .map_err(|error| error.to_string())
 }
 
+/// The one environment of all drills: what outlives a run is of one.
 fn one_environment(entries: &[crate::catalog::Entry]) -> Result<String, String> {
     let mut names: Vec<_> = entries
         .iter()

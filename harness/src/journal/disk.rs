@@ -22,6 +22,7 @@ use super::line;
 
 /// How long a disk may take for one record.
 const DISK_LIMIT: Duration = Duration::from_secs(5);
+const PARTS: u32 = 10;
 
 /// How long the file was before a record, and after it.
 type Lengths = (u64, u64);
@@ -76,15 +77,11 @@ impl Disk {
         if orders.send(Order { bytes, written }).is_err() {
             return Err(io::Error::other("the thread that writes it has ended"));
         }
-        match timeout(DISK_LIMIT, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(io::Error::other("the thread that writes it has ended")),
-            Err(_) => {
-                let why = format!("the disk has not taken a record for {DISK_LIMIT:?}");
-                *self = Self::Unwritable(io::ErrorKind::TimedOut, why.clone());
-                Err(io::Error::new(io::ErrorKind::TimedOut, why))
-            }
+        let answered = in_time(answer).await;
+        if let Err(error) = &answered {
+            *self = Self::Unwritable(error.kind(), error.to_string());
         }
+        answered?
     }
 }
 
@@ -102,14 +99,23 @@ pub(super) async fn apart<T: Send + 'static>(
     thread::Builder::new()
         .name("disk".to_owned())
         .spawn(move || drop(done.send(work())))?;
-    match timeout(DISK_LIMIT, answer).await {
-        Ok(Ok(result)) => Ok(result),
-        Ok(Err(_)) => Err(io::Error::other("the thread that wrote has ended")),
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("the disk has not answered for {DISK_LIMIT:?}"),
-        )),
+    in_time(answer).await
+}
+
+/// What a thread that waits for a disk answers, if that is not too late. The limit is waited for in parts: a process that was stopped
+/// meanwhile loses one of them, and does not take its own standstill for the disk's.
+async fn in_time<T>(mut answer: oneshot::Receiver<T>) -> io::Result<T> {
+    for _ in 0..PARTS {
+        match timeout(DISK_LIMIT / PARTS, &mut answer).await {
+            Ok(Ok(result)) => return Ok(result),
+            Ok(Err(_)) => return Err(io::Error::other("the thread that writes has ended")),
+            Err(_) => {}
+        }
     }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("the disk has not answered for {DISK_LIMIT:?}"),
+    ))
 }
 
 /// Whether anything else goes on beside whoever waits: on a runtime of one thread, and on none, there is nothing to hold up.

@@ -12,7 +12,7 @@ pub(super) use attached::reach;
 pub use attached::{AttachError, Attached, TokenFile};
 use blackstart_lab::control::{Description, Resource, Settings, State, UnknownKind};
 pub use change::{Change, change};
-pub(super) use change::{only, without_texts};
+pub(super) use change::{only, settings as settings_of, without_texts};
 use serde::de::DeserializeOwned;
 pub(super) use words::{names, orders, states};
 
@@ -148,20 +148,13 @@ impl Provider for LabProvider {
     }
 
     fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
-        let bad = |reason: String| ProviderError::BadUndo {
-            target: undo.target.clone(),
-            reason,
-        };
-        if undo.binding != BINDING {
-            return Err(bad(format!("it is of the binding `{}`", undo.binding)));
-        }
-        let (kind, name) = undo
-            .resource
-            .split_once('/')
-            .ok_or_else(|| bad(format!("`{}` names nothing in a lab", undo.resource)))?;
+        undo.must_be_of(BINDING)?;
+        let (kind, name) = undo.resource.split_once('/').ok_or_else(|| {
+            undo.unreadable(format!("`{}` names nothing in a lab", undo.resource))
+        })?;
         let kind = kind
             .parse()
-            .map_err(|error: UnknownKind| bad(error.to_string()))?;
+            .map_err(|error: UnknownKind| undo.unreadable(error.to_string()))?;
         Ok(Box::new(LabFault {
             lab: self.clone(),
             target: undo.target.clone(),
@@ -196,10 +189,7 @@ struct LabFault {
 
 /// Reads settings from what was captured.
 fn settings(undo: &Undo, value: &serde_json::Value) -> Result<Settings, ProviderError> {
-    serde_json::from_value(value.clone()).map_err(|error| ProviderError::BadUndo {
-        target: undo.target.clone(),
-        reason: error.to_string(),
-    })
+    serde_json::from_value(value.clone()).map_err(|error| undo.unreadable(error.to_string()))
 }
 
 impl Fault for LabFault {

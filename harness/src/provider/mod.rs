@@ -37,6 +37,24 @@ pub struct Undo {
     pub injected: serde_json::Value,
 }
 
+impl Undo {
+    /// That this cannot be read, and why.
+    fn unreadable(&self, reason: impl Into<String>) -> ProviderError {
+        ProviderError::BadUndo {
+            target: self.target.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Refuses what another binding captured.
+    fn must_be_of(&self, binding: &str) -> Result<(), ProviderError> {
+        if self.binding == binding {
+            return Ok(());
+        }
+        Err(self.unreadable(format!("it is of the binding `{}`", self.binding)))
+    }
+}
+
 /// A disturbance of one target that can be undone.
 pub trait Fault: fmt::Debug + Send + Sync {
     /// What this will do, in words a person can approve beforehand.

@@ -205,7 +205,8 @@ impl Heart {
                 unanswered += 1;
             }
             let now = self.echoes.load(Ordering::Relaxed);
-            if now != echoes {
+            // One that still starts has not been heard yet, and has a limit of its own.
+            if now != echoes || now == 0 {
                 (echoes, unanswered) = (now, 0);
             }
             if unanswered > UNANSWERED {

@@ -331,6 +331,14 @@ pub fn journals_of(run: &Path) -> io::Result<Vec<PathBuf>> {
         .collect())
 }
 
+/// Adds the journals of a run that are not among some journals yet, by whatever path those are named.
+pub fn add_others(journals: &mut Vec<PathBuf>, run: &Path) {
+    let place = |journal: &PathBuf| std::path::absolute(journal).ok();
+    let known: Vec<_> = journals.iter().map(place).collect();
+    let others = journals_of(run).unwrap_or_default().into_iter();
+    journals.extend(others.filter(|other| !known.contains(&place(other))));
+}
+
 /// The folders in a folder, by name, without symbolic links: `latest` is one of the others.
 fn folders_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {

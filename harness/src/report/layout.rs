@@ -66,6 +66,22 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// A column as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "columns are few")]
+pub(super) fn as_float(column: usize) -> f64 {
+    column as f64
+}
+
+/// The column that a number falls into. The caller limits it to the columns there are.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates, and the caller limits the result to the columns there are"
+)]
+pub(super) fn as_column(number: f64) -> usize {
+    number as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

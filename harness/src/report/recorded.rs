@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, fs::File, io::Read, path::Path, time::Duration};
 
-use super::plural;
+use super::{layout::as_column, plural};
 use crate::{
     drill::Drill,
     environment::{Connection, DnsView, Environment},
@@ -87,7 +87,7 @@ impl Bucket {
         self.least_s = self.least_s.min(seconds);
         self.largest_s = self.largest_s.max(seconds);
         let level = (seconds.max(Self::LEAST_S) / Self::LEAST_S).log10() * Self::PER_DECADE;
-        self.levels[place(level).min(Self::LEVELS - 1)] += 1;
+        self.levels[as_column(level).min(Self::LEVELS - 1)] += 1;
     }
 
     fn join(&mut self, other: &Self) {
@@ -142,7 +142,7 @@ impl Latency {
     const BUCKETS: usize = 1024;
 
     pub(super) fn push(&mut self, at_s: f64, seconds: f64) {
-        while place(at_s / self.width_s) >= Self::BUCKETS {
+        while as_column(at_s / self.width_s) >= Self::BUCKETS {
             self.width_s *= 2.0;
             let mut joined: Vec<Bucket> = Vec::new();
             for pair in self.buckets.chunks(2) {
@@ -154,7 +154,7 @@ impl Latency {
             }
             self.buckets = joined;
         }
-        let place = place(at_s / self.width_s);
+        let place = as_column(at_s / self.width_s);
         if self.buckets.len() <= place {
             self.buckets.resize(place + 1, Bucket::default());
         }
@@ -424,15 +424,6 @@ fn sha256(file: &Path) -> std::io::Result<String> {
         write!(text, "{byte:02x}").expect("memory takes every write");
     }
     Ok(text)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast saturates, and the caller limits the result"
-)]
-fn place(number: f64) -> usize {
-    number as usize
 }
 
 #[cfg(test)]

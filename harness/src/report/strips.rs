@@ -4,7 +4,7 @@
 use super::{
     Report,
     hostile::harmless,
-    layout::{cut, pad, width},
+    layout::{as_column, as_float, cut, pad, width},
     quantity::{middle, trimmed},
     style::{Style, Tone},
 };
@@ -341,20 +341,6 @@ fn wrap_legend(entries: &[String], columns: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-#[expect(clippy::cast_precision_loss, reason = "columns are few")]
-fn as_float(column: usize) -> f64 {
-    column as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast saturates, and the caller limits the result to the columns there are"
-)]
-fn as_column(number: f64) -> usize {
-    number as usize
 }
 
 #[cfg(test)]

@@ -142,11 +142,7 @@ fn explain_has_a_page_for_what_a_report_names_and_the_nearest_topic_for_what_is_
 #[test]
 fn doctor_says_of_everything_that_drills_need_whether_it_is_there() {
     let workplace = Workplace::new();
-    let mut command = blackstart(workplace.path(), ["doctor"]);
-    let output = command
-        .env("BLACKSTART_STATE", workplace.path())
-        .output()
-        .unwrap();
+    let output = blackstart(workplace.path(), ["doctor"]).output().unwrap();
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     for line in [
         "ok    leftovers  no run has left anything broken",

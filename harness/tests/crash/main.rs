@@ -127,13 +127,7 @@ async fn a_run_killed_together_with_its_guard_is_finished_by_revert_and_breaks_n
     let before = rig.settings().await;
     let mut run = rig.run().await;
     run.reaches(PHASES[2]).await;
-    let guard = guard_of(&run.journal().await).unwrap();
-    // The guard first, which the harness cannot tell from a guard that is killed at the same time.
-    run.signal(Signal::SIGSTOP);
-    kill(Pid::from_raw(guard), Signal::SIGKILL).unwrap();
-    run.signal(Signal::SIGKILL);
-    run.ended().await;
-    until("the guard is dead", || !is_running(guard)).await;
+    run.killed_with_its_guard().await;
     assert_ne!(rig.settings().await, before, "nobody was there to restore");
 
     let mut refused = rig.spawn(rig.command());
@@ -272,6 +266,8 @@ async fn a_guard_restores_also_when_the_reports_and_the_lab_s_token_are_deleted(
     assert_eq!(refused.ended().await.code(), Some(3));
     let command = format!("blackstart revert {} --force", folder.display());
     assert!(refused.stderr().contains(&command), "{}", refused.stderr());
+    let doctor = rig.about_reports("doctor", &[]);
+    assert_eq!(doctor.status.code(), Some(5), "{doctor:?}");
     let settled = rig.revert(&["--force", folder.to_str().unwrap()]);
     assert_eq!(settled.status.code(), Some(0), "{settled:?}");
     let mut again = rig.run().await;
@@ -384,11 +380,7 @@ async fn a_journal_cut_off_or_damaged_restores_what_it_still_says_and_names_the_
     let before = rig.settings().await;
     let mut run = rig.run().await;
     run.reaches(PHASES[2]).await;
-    let guard = guard_of(&run.journal().await).unwrap();
-    run.signal(Signal::SIGSTOP);
-    kill(Pid::from_raw(guard), Signal::SIGKILL).unwrap();
-    run.signal(Signal::SIGKILL);
-    run.ended().await;
+    run.killed_with_its_guard().await;
     let journal = run.folder().await.join("undo.ndjson");
     let mut text = fs::read_to_string(&journal).unwrap();
     let damaged = text
@@ -417,10 +409,7 @@ async fn a_lab_that_has_ended_leaves_nothing_to_revert() {
     let mut rig = Rig::start().await;
     let mut run = rig.run().await;
     run.reaches(PHASES[2]).await;
-    let guard = guard_of(&run.journal().await).unwrap();
-    kill(Pid::from_raw(guard), Signal::SIGKILL).unwrap();
-    run.signal(Signal::SIGKILL);
-    run.ended().await;
+    run.killed_with_its_guard().await;
     rig.kill_lab();
     let revert = rig.revert(&[]);
     assert_eq!(revert.status.code(), Some(0), "{revert:?}");

@@ -220,6 +220,17 @@ impl Harness {
         }
     }
 
+    /// Kills it and its guard, so that nobody is there to restore.
+    pub(crate) async fn killed_with_its_guard(&mut self) {
+        let guard = guard_of(&self.journal().await).unwrap();
+        // The guard first, which the harness cannot tell from a guard that is killed at the same time.
+        self.signal(Signal::SIGSTOP);
+        kill(Pid::from_raw(guard), Signal::SIGKILL).unwrap();
+        self.signal(Signal::SIGKILL);
+        self.ended().await;
+        until("the guard is dead", || !is_running(guard)).await;
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }

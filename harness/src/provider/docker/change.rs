@@ -1,9 +1,6 @@
 //! What a fault does to containers, worked out without an engine, so that a plan can be shown without one.
 
-use blackstart_lab::{
-    control::{Answers, Pulse, Settings},
-    part::ADMIN_PORT,
-};
+use blackstart_lab::{control::Settings, part::ADMIN_PORT};
 
 use super::snapshot::{Blocked, Means};
 use crate::{
@@ -50,7 +47,6 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
     if !can.contains(&fault.kind()) {
         return Err(unsupported());
     }
-    let none = Settings::default();
     let action = match fault {
         F::Scale { replicas, .. } => Action::Scale(*replicas),
         F::Stop { .. } => Action::Stop,
@@ -71,33 +67,10 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
         | F::LoseZone { .. }
         | F::FailoverDatabase { .. }
         | F::ShiftWeights { .. } => return Err(unsupported()),
-        F::BreakHealthPath { path, .. } => Action::Set(Settings {
-            health_check_path: Some(path.clone()),
-            ..none
-        }),
-        F::InvertHealthCheck { .. } => Action::Set(Settings {
-            inverted: Some(true),
-            ..none
-        }),
-        F::DisableHealthCheck { .. } => Action::Set(Settings {
-            disabled: Some(true),
-            ..none
-        }),
-        F::Respond {
-            status,
-            body,
-            delay,
-            pulse,
-            ..
-        } => Action::Set(Settings {
-            answers: Some(Answers::Fixed {
-                status: *status,
-                body: body.clone(),
-                delay: *delay,
-                pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
-            }),
-            ..none
-        }),
+        F::BreakHealthPath { .. }
+        | F::InvertHealthCheck { .. }
+        | F::DisableHealthCheck { .. }
+        | F::Respond { .. } => Action::Set(lab::settings_of(fault).ok_or_else(unsupported)?),
     };
     Ok(Change {
         containers: containers.clone(),

@@ -183,16 +183,10 @@ impl Provider for DockerProvider {
     }
 
     fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
-        let bad = |reason: String| ProviderError::BadUndo {
-            target: undo.target.clone(),
-            reason,
-        };
-        if undo.binding != BINDING {
-            return Err(bad(format!("it is of the binding `{}`", undo.binding)));
-        }
+        undo.must_be_of(BINDING)?;
         let read = |value: &serde_json::Value| {
             serde_json::from_value::<Snapshot>(value.clone())
-                .map_err(|error| bad(error.to_string()))
+                .map_err(|error| undo.unreadable(error.to_string()))
         };
         let captured = OnceLock::new();
         // It was empty.

@@ -24,7 +24,6 @@ pub struct Change {
 /// # Errors
 /// If the environment lacks the target, or its kind of resource cannot do this.
 pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change, ProviderError> {
-    use drill::Fault as F;
     let (target, resource) = target(environment, fault.target())?;
     let unsupported = || ProviderError::Unsupported {
         fault: fault.kind().to_owned(),
@@ -34,8 +33,18 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
     if !target.faults().contains(&fault.kind()) {
         return Err(unsupported());
     }
+    let settings = settings(fault).ok_or_else(unsupported)?;
+    Ok(Change {
+        resource: resource.clone(),
+        settings,
+    })
+}
+
+/// The settings that a fault makes, wherever the lab is that has them; `None` if it is done to no setting.
+pub(in crate::provider) fn settings(fault: &drill::Fault) -> Option<Settings> {
+    use drill::Fault as F;
     let none = Settings::default();
-    let settings = match fault {
+    Some(match fault {
         F::Scale { replicas, .. } => Settings {
             replicas: Some(*replicas),
             ..none
@@ -53,7 +62,7 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             ..none
         },
         // Nothing in the lab is in a network that it could be taken out of.
-        F::Disconnect { .. } => return Err(unsupported()),
+        F::Disconnect { .. } => return None,
         F::BlockIngress { .. } => Settings {
             ingress: Some(Ingress::Blocked),
             ..none
@@ -101,10 +110,6 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             weights: Some(weights.clone()),
             ..none
         },
-    };
-    Ok(Change {
-        resource: resource.clone(),
-        settings,
     })
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     report::{
+        layout::{as_column, as_float},
         quantity::middle,
         strips::{Cell, Tiers},
     },
@@ -206,20 +207,6 @@ fn columns_of(spell: &Spell, scale: Scale, columns: usize) -> (usize, usize) {
     let first = as_column(from).min(last_column);
     let last = as_column(to - 1e-6).clamp(first, last_column.max(first));
     (first, last)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "columns are few")]
-fn as_float(column: usize) -> f64 {
-    column as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast saturates, and the caller limits the result to the columns there are"
-)]
-fn as_column(number: f64) -> usize {
-    number as usize
 }
 
 #[cfg(test)]
