@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use blackstart::{report, suite};
+use blackstart::{history, report, suite};
 use tokio::time::Instant;
 
 /// The probes of the environment: the name, what it does in the record, and whether it asks a name server.
@@ -84,6 +84,40 @@ fn main() {
             size >> 20
         ));
     }
+    trend(&work.path().join("20-min-at-50-ms"), work.path()).expect("a thousand runs on disk");
+}
+
+/// How long it takes to count a thousand runs: of the size of a real report, each with its folder.
+fn trend(run: &Path, work: &Path) -> std::io::Result<()> {
+    let mut report = suite::rebuild(run).expect("a report");
+    let reports = work.join("reports");
+    let first: jiff::Timestamp = "2026-01-01T03:00:00Z".parse().expect("a time");
+    let mut size = 0;
+    for number in 0..1000_i64 {
+        report.run.started_at = (first + jiff::SignedDuration::from_hours(number)).to_string();
+        let folder = reports.join(format!("run-{number:04}"));
+        std::fs::create_dir_all(&folder)?;
+        let text = report::json::render(std::slice::from_ref(&report));
+        size += text.len();
+        std::fs::write(folder.join("report.json"), text)?;
+    }
+    let start = Instant::now();
+    let history = history::History::of(&reports).expect("runs");
+    let trends = history::trends(&history.runs, None);
+    let (text, picture) = (
+        history::text(&trends, &report::Style::default()),
+        history::svg(&trends),
+    );
+    let took = start.elapsed();
+    assert!(
+        text.contains("1000") && picture.contains("1000 runs"),
+        "{text}"
+    );
+    show(&format!(
+        "\n`trend` over 1,000 runs ({} MiB of report.json): {took:.2?}",
+        size >> 20
+    ));
+    Ok(())
 }
 
 /// Builds the files of a recorded run, and prints what that took.

@@ -42,6 +42,12 @@ pub(crate) fn shell_word(word: &str) -> String {
     }
 }
 
+/// A program and its arguments as a line that can be copied.
+pub(crate) fn shell_words(words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+    words.join(" ")
+}
+
 /// The command that finishes what a run left broken.
 pub(crate) fn revert_command(run: &Path) -> String {
     format!(

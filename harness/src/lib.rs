@@ -16,8 +16,11 @@
 //! - [`journal`]: what restores each target, on disk before it is touched.
 //! - [`recovery`] restores from a journal when the run cannot.
 //! - [`timeline`]: the record of a run.
-//! - [`episode`] and [`verdict`]: what follows from a timeline.
+//! - [`episode`] and [`verdict`]: what follows from a timeline; [`statistics`]: what follows from several.
 //! - [`report`] shows that, [`live`] shows a run while it goes on.
+//! - [`history`]: past runs, over time and held against each other.
+//! - [`notify`] tells people while a drill runs.
+//! - [`watch`]: what was seen of a service while nothing was broken.
 //! - [`suite`] takes drills from plan to report; [`cli`] and [`testing`] are its two users.
 //! - [`schema`], [`explain`] and [`exit_code`]: what other programs and people at 3 a.m. need to know.
 
@@ -30,9 +33,11 @@ pub mod environment;
 pub mod episode;
 pub mod exit_code;
 pub mod explain;
+pub mod history;
 mod hostile;
 pub mod journal;
 pub mod live;
+pub mod notify;
 pub mod plan;
 pub mod probe;
 pub mod provider;
@@ -41,7 +46,9 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod source;
+pub mod statistics;
 pub mod suite;
 pub mod testing;
 pub mod timeline;
 pub mod verdict;
+pub mod watch;

@@ -6,12 +6,12 @@ mod preflight;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    drill::{AbortIf, After, Drill, Hold},
+    drill::{AbortIf, After, Drill, Hold, InconclusivePolicy, SteadyState, Step},
     environment::{
         Breach, Environment, GOOD_WITHIN_FLOOR, Probe, TIMEOUT_FLOOR, Touched, real_limit,
     },
-    provider::{self, ProviderError},
-    source::Secrets,
+    provider::{self, Need, ProviderError},
+    source::{FilledIn, Secrets},
     timeline::{FaultPlanned, ProbeKind, ProbeStarted},
 };
 
@@ -42,6 +42,8 @@ pub struct Plan {
     pub probes: Vec<PlannedProbe>,
     /// The tiers that the drill leans on, and how they are seen to be alive before anything is broken.
     pub preflight: Vec<TierCheck>,
+    /// The systems that are reached for it, and what is missing on this machine to reach them.
+    pub needs: Vec<Need>,
     /// How long each phase takes at most, in the architecture's time.
     pub limits: Limits,
 }
@@ -55,6 +57,8 @@ pub struct PlannedFault {
     pub touches: String,
     /// What reverting does, in words.
     pub revert: String,
+    /// What may keep it from doing what is expected of it.
+    pub warnings: Vec<String>,
     /// The step of the drill it belongs to.
     pub step: usize,
 }
@@ -113,7 +117,7 @@ pub enum PlanError {
         number: usize,
         /// The limit that it would break.
         #[source]
-        source: Breach,
+        source: Box<Breach>,
     },
     /// The environment has no probe that looks at the service as users do.
     #[error(
@@ -168,7 +172,7 @@ pub fn plan(
                 file: drill.file.display().to_string(),
                 line: fault.at.line,
                 number: faults.len() + 1,
-                source,
+                source: Box::new(source),
             })?;
         faults.push(PlannedFault {
             facts: FaultPlanned {
@@ -179,6 +183,7 @@ pub fn plan(
             },
             touches: change.touches,
             revert: change.describe_revert,
+            warnings: change.warnings,
             step,
         });
     }
@@ -189,6 +194,7 @@ pub fn plan(
         .map(|probe| planned_probe(&probe.value, &environment, speed))
         .collect();
     let preflight = tier_checks(&drill, &environment);
+    let needs = provider::needs(&environment);
     Ok(Plan {
         drill,
         environment,
@@ -196,8 +202,36 @@ pub fn plan(
         faults,
         probes,
         preflight,
+        needs,
         limits,
     })
+}
+
+/// Works out how an environment is looked at while nothing is broken, at its own speed or another.
+///
+/// # Errors
+/// If nobody would see what users see.
+pub fn watching(environment: Arc<Environment>, speed: Option<f64>) -> Result<Plan, PlanError> {
+    let drill = Drill {
+        name: environment.name.clone(),
+        about: environment.about.clone(),
+        environment: environment.name.clone(),
+        tags: Vec::new(),
+        steady_state: SteadyState {
+            r#for: Duration::ZERO,
+            served_by: None,
+        },
+        faults: Vec::new(),
+        hold: Hold::UntilStable,
+        abort_if: Vec::new(),
+        expect: Vec::new(),
+        inconclusive: InconclusivePolicy::Fail,
+        exercise: None,
+        file: environment.file.clone(),
+        text: String::new(),
+        variables: FilledIn::default(),
+    };
+    plan(Arc::new(drill), environment, speed)
 }
 
 fn planned_probe(probe: &Probe, environment: &Environment, speed: f64) -> PlannedProbe {
@@ -275,11 +309,18 @@ pub(crate) fn longest_fault(drill: &Drill, environment: &Environment) -> Option<
 }
 
 fn faults_in_place(drill: &Drill, limits: &Limits) -> Duration {
-    let later = drill.faults.iter().skip(1);
+    let first = drill.steps_before_the_first_fault();
+    let later = drill.faults.iter().skip(first + 1);
     later
-        .map(|step| longest_wait(step.after, limits))
+        .map(|step| longest_step(step, limits))
         .sum::<Duration>()
         + limits.hold
+}
+
+/// How long a step may be waited for, its person included.
+fn longest_step(step: &Step, limits: &Limits) -> Duration {
+    let person = step.pause.as_ref().map(|pause| pause.value.within);
+    longest_wait(step.after, limits) + person.unwrap_or_default()
 }
 
 fn longest_wait(after: After, limits: &Limits) -> Duration {
@@ -308,9 +349,14 @@ fn longest_period(environment: &Environment) -> Duration {
 impl Plan {
     /// The longest the drill takes, in the architecture's time, if the service is steady at once and control planes answer at once.
     pub fn longest(&self) -> Duration {
-        let first = self.drill.faults.first().map_or(Duration::ZERO, |step| {
-            longest_wait(step.after, &self.limits)
-        });
+        let until_the_first = self.drill.steps_before_the_first_fault() + 1;
+        let first: Duration = self
+            .drill
+            .faults
+            .iter()
+            .take(until_the_first)
+            .map(|step| longest_step(step, &self.limits))
+            .sum();
         self.limits.steady_state
             + self.limits.phase
             + first

@@ -67,6 +67,24 @@ const CASES: &[Case] = &[
         says: fails(&["rto", "path", "writes"]),
     },
     Case {
+        name: "a controller that sets the replicas back takes the drill away",
+        drill: "scale-to-zero",
+        mistake: &[
+            (
+                "web: { replicas: 2, zones: [a, b], start-up: 20s",
+                "web: { reconciled-after: 20s, replicas: 2, zones: [a, b], start-up: 20s",
+            ),
+            (
+                "    was:\n      replicas: 2",
+                "    was:\n      reconciled-after: 20s\n      replicas: 2",
+            ),
+        ],
+        says: Says::Fails {
+            fails: &["path", "writes"],
+            either: &["detected", "rto", "never", "failback"],
+        },
+    },
+    Case {
         name: "a secondary record that points nowhere sends users nowhere",
         drill: "block-ingress",
         mistake: &[(
@@ -389,6 +407,79 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "pods without liveness hang for as long as nobody looks",
+        drill: "frozen-pods",
+        mistake: &[(
+            "      liveness: { path: /actuator/health/liveness, initial-delay: 30s, period: 10s, timeout: 5s, failure-threshold: 3 }\n",
+            "",
+        )],
+        says: Says::Fails {
+            fails: &["rto", "path", "served-by"],
+            either: &["flaps"],
+        },
+    },
+    Case {
+        name: "a lost node whose address is answered for ten minutes fails every other user for as long",
+        drill: "load-balancer-node-loss",
+        mistake: &[(
+            "zones: [a, b]\n      listeners",
+            "zones: [a, b]\n      node-withdrawal: 10m\n      listeners",
+        )],
+        says: Says::Fails {
+            fails: &["rto"],
+            either: &["max-errors", "served-by"],
+        },
+    },
+    Case {
+        name: "an edge that keeps the page for ten minutes hides the standby that has recovered",
+        drill: "standby-comes-back",
+        mistake: &[("default-ttl: 0s", "default-ttl: 10m")],
+        says: Says::Fails {
+            fails: &["path", "served-by"],
+            either: &["failback"],
+        },
+    },
+    Case {
+        name: "a single checker that needs a single failure moves everybody at the first error",
+        drill: "gray-failure",
+        mistake: &[
+            (
+                "request-interval: 30s",
+                "request-interval: 10s\n      checkers: 1",
+            ),
+            ("failure-threshold: 2", "failure-threshold: 1"),
+            ("stack:\n", "stack:\n  resolver: { maximum-ttl: 1s }\n"),
+        ],
+        says: fails(&["no-failover", "never"]),
+    },
+    Case {
+        name: "AAAA records that are not failed over leave the users of IPv6 behind",
+        drill: "client-habits",
+        mistake: &[
+            (
+                "type: AAAA, ttl: 20s, failover: primary, health-check: frankfurt, value",
+                "type: AAAA, ttl: 20s, value",
+            ),
+            (
+                "        - { name: www.people.test, type: AAAA, ttl: 20s, failover: secondary, value: server.us-east-1.compute.test }\n",
+                "",
+            ),
+        ],
+        says: fails(&["dns-switch", "served-by"]),
+    },
+    Case {
+        name: "a standby at half the size that does not grow refuses every other user",
+        drill: "small-standby",
+        mistake: &[(
+            "capacity: { requests-per-minute: 8, autoscaling: { maximum: 6, delay: 60s } }",
+            "capacity: { requests-per-minute: 8 }",
+        )],
+        says: Says::Fails {
+            fails: &["rto"],
+            either: &["served-by", "failback"],
+        },
+    },
+    Case {
         name: "a replica that is four minutes behind loses more than a minute",
         drill: "database-region-failover",
         mistake: &[("lag: 20s", "lag: 4m")],
@@ -488,7 +579,7 @@ impl Case {
             if wrong.is_empty() {
                 return Ok(());
             }
-            if !is_prober_late(&report) || speeds.peek().is_none() {
+            if !report.is_of_a_late_prober() || speeds.peek().is_none() {
                 break (report, wrong);
             }
         };
@@ -520,6 +611,8 @@ impl Case {
             run_id: RunId::new(jiff::Timestamp::now(), &mut fastrand::Rng::new()),
             folder: records,
             seed: fastrand::u64(..1_000_000),
+            repeat: None,
+            series: None,
             command: Vec::new(),
             place: Place::Own(threads.labs()),
             terms: Terms::default(),
@@ -576,13 +669,6 @@ impl Case {
         fs::write(&file, text)?;
         Ok(file.display().to_string())
     }
-}
-
-/// Whether the prober kept no cadence, so that the machine and not the architecture was measured.
-fn is_prober_late(report: &Report) -> bool {
-    let speed = report.environment.speed;
-    let measurement = &report.measurement;
-    measurement.late_p99_s * speed > measurement.every_s / 4.0 || measurement.void > 0
 }
 
 fn wrong_checks(report: &Report, fails: &[&str], either: &[&str]) -> Vec<String> {

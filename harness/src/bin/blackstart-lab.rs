@@ -13,7 +13,11 @@ use blackstart::{
     source::{Coloring, process_variable},
 };
 use blackstart_lab::{
-    filter::{self, Ingress, Source},
+    filter::{
+        self, Ingress, Source,
+        netem::{self, Shape},
+    },
+    net::tls::Authority,
     part::{ADMIN_PORT, Addresses, Part, RunningPart, Surroundings, system_name_server},
     stack::Stack,
 };
@@ -46,9 +50,25 @@ enum Command {
     Static(Named),
     /// Whether the part in this container is well: exit code 0 if it is.
     Healthy,
+    /// Writes a certificate and its key to a file, of the authority that all parts with this token share: for programs that stand
+    /// beside them.
+    Certificate {
+        /// The names it is for.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// The file.
+        #[arg(long)]
+        to: PathBuf,
+        /// What all parts of the stack share.
+        #[arg(long, env = "BLACKSTART_LAB_TOKEN", hide_env_values = true)]
+        token: String,
+    },
     /// The packet filter of this network namespace.
     #[command(subcommand)]
     Filter(FilterCommand),
+    /// What becomes of packets that leave this network namespace.
+    #[command(subcommand)]
+    Netem(NetemCommand),
 }
 
 /// Where the part runs.
@@ -99,6 +119,28 @@ enum FilterCommand {
     Show,
 }
 
+#[derive(Debug, Subcommand)]
+enum NetemCommand {
+    /// Says `true` if the kernel has netem, or `false`; tries it on the loopback interface.
+    Known,
+    /// Has them leave late, or not at all.
+    Set {
+        /// How many microseconds later.
+        #[arg(long, default_value_t = 0)]
+        delay: u64,
+        /// How many microseconds longer or shorter that is, at random.
+        #[arg(long, default_value_t = 0)]
+        jitter: u64,
+        /// How many of a hundred are lost, at random.
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+        loss: u32,
+    },
+    /// Lets them leave as ever.
+    Remove,
+    /// Says as JSON what is set: `null` if nothing is.
+    Show,
+}
+
 fn main() -> ExitCode {
     match carry_out(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -130,9 +172,38 @@ fn carry_out(command: Command) -> Result<(), String> {
             one(name, stack.static_sites.keys()).map(Part::StaticSite)
         }),
         Command::Healthy => healthy(),
+        Command::Certificate { names, to, token } => {
+            let text = Authority::of_secret(&token)
+                .and_then(|authority| authority.issue_text(&names))
+                .map_err(|error| error.to_string())?;
+            std::fs::write(&to, text).map_err(|error| format!("{}: {error}", to.display()))
+        }
         Command::Filter(command) => filter(command).map_err(|error| {
             format!("the packet filter: {error} (it needs NET_ADMIN, and nf_tables in the kernel)")
         }),
+        Command::Netem(command) => netem(&command).map_err(|error| {
+            format!("netem: {error} (it needs NET_ADMIN, and netem in the kernel)")
+        }),
+    }
+}
+
+fn netem(command: &NetemCommand) -> std::io::Result<()> {
+    match *command {
+        NetemCommand::Known => writeln!(std::io::stdout(), "{}", netem::is_known()?),
+        NetemCommand::Set {
+            delay,
+            jitter,
+            loss,
+        } => netem::set(&Shape {
+            delay: Duration::from_micros(delay),
+            jitter: Duration::from_micros(jitter),
+            loss_percent: loss,
+        }),
+        NetemCommand::Remove => netem::remove(),
+        NetemCommand::Show => {
+            let set = serde_json::to_string(&netem::read()?)?;
+            writeln!(std::io::stdout(), "{set}")
+        }
     }
 }
 

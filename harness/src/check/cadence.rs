@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Checker;
 use crate::{
     drill::{Expect, duration_words},
-    environment::{DnsView, EnvironmentFile, GOOD_WITHIN_FLOOR, Probe, real_limit},
+    environment::{DnsView, EnvironmentFile, GOOD_WITHIN_FLOOR, Probe, is_outside, real_limit},
     source::{
         Context, Node, Problem,
         Step::{Index, Key},
@@ -17,6 +17,9 @@ const SYN_SENT_AGAIN: Duration = Duration::from_secs(1);
 
 /// The shortest real time from one sample to the next that a prober keeps.
 const SHORTEST_REAL: Duration = Duration::from_millis(10);
+
+/// How often name servers of others are asked at most.
+const POLITE: Duration = Duration::from_secs(1);
 
 /// Two samples' distance should be at most one fiftieth of the limit. Five times that is worth a warning.
 const FINE: u32 = 50;
@@ -53,6 +56,22 @@ pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
                     "sample every {} or slower, or run at a lower speed",
                     duration_words(rounded_up(SHORTEST_REAL, speed))
                 )),
+            );
+        }
+        if let Probe::Dns(probe) = &probe.value
+            && is_outside(&probe.server)
+            && every < POLITE
+        {
+            context.push(
+                Problem::error(
+                    context.file(),
+                    node.follow(&[Key(kind), Key("every")]).place,
+                    format!(
+                        "`{}` belongs to others, and is asked once a second at most",
+                        probe.server
+                    ),
+                )
+                .with_hint("write `every: 1s` or more"),
             );
         }
         if let Some(good_within) = good_within

@@ -46,6 +46,7 @@ pub(crate) fn drill(file: &DrillFile, environment: &Environment) -> Problems {
         answerable::expectation(&checker, &expectation.value, node);
         cadence::expectation(&checker, &expectation.value, node);
         traps::recovery(&checker, &expectation.value, node);
+        traps::clients(&checker, &expectation.value, node);
     }
     context.into_problems()
 }

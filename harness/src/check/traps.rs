@@ -1,6 +1,9 @@
 //! Traps of failover architectures that show in the files alone, before anything is broken. All are warnings: an architecture may have
 //! one on purpose, and a drill may be there to show it.
 
+mod alarms;
+mod architecture;
+
 use std::time::Duration;
 
 use blackstart_lab::{
@@ -11,7 +14,7 @@ use blackstart_lab::{
 use super::Checker;
 use crate::{
     drill::{Expect, Fault, duration_words},
-    environment::{Environment, EnvironmentFile, Probe},
+    environment::{DnsCache, Environment, EnvironmentFile, Probe},
     source::{
         Context, Node, Place, Problem,
         Step::{Index, Key},
@@ -26,6 +29,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 
 /// The traps of an environment.
 pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
+    alarms::environment(context, file);
     let environment = &file.environment;
     let Some(stack) = &environment.stack else {
         return;
@@ -40,6 +44,7 @@ pub(super) fn environment(context: &Context<'_>, file: &EnvironmentFile) {
     traps.distributions(node);
     traps.requests(&file.document.root);
     traps.names_of_secondaries(node);
+    architecture::check(&traps, &file.document.root);
 }
 
 struct Traps<'a> {
@@ -65,6 +70,13 @@ impl Traps<'_> {
                     at("disabled"),
                     "a disabled health check counts as healthy, so nothing fails over by it",
                     "to force a failover, set `inverted` besides: `blackstart explain disabled-is-healthy`",
+                );
+            }
+            if check.inverted && !check.disabled {
+                self.warn(
+                    at("inverted"),
+                    "an inverted check starts unhealthy, and turns healthy when its endpoint really fails: users are then sent there",
+                    "to keep users away, set `disabled` besides: `blackstart explain disabled-is-healthy`",
                 );
             }
             let redirects = self.stack.load_balancers.values().any(|balancer| {
@@ -205,6 +217,7 @@ impl Traps<'_> {
 
 /// The traps of a drill in its environment.
 pub(super) fn drill(checker: &Checker<'_>) {
+    alarms::drill(checker.context, checker.file);
     let faults = checker.file.drill.faults.iter().enumerate();
     let disables = faults.clone().flat_map(|(index, step)| {
         step.faults
@@ -240,6 +253,28 @@ pub(super) fn drill(checker: &Checker<'_>) {
             );
             checker.push(problem.with_hint(
                 "to move users, use `invert-health-check`: `blackstart explain disabled-is-healthy`",
+            ));
+        }
+    }
+}
+
+/// Clients that keep answers for ever, of whom a drill expects that they are moved.
+pub(super) fn clients(checker: &Checker<'_>, expect: &Expect, node: &Node) {
+    let Expect::ServedBy(wanted) = expect else {
+        return;
+    };
+    let first = checker.environment.tiers.first().map(|tier| &tier.name);
+    for (name, tier) in wanted {
+        if let Some(Probe::Http(probe)) = checker.environment.probe(name)
+            && probe.dns_cache == DnsCache::ForEver
+            && Some(tier) != first
+        {
+            let problem = checker.warning(
+                node.follow(&[Key(name)]),
+                format!("clients like `{name}` never look a name up again, so no failover of DNS moves them to {tier}"),
+            );
+            checker.push(problem.with_hint(
+                "leave them out, or give the probe another `dns-cache`: `blackstart explain dns-cache-stragglers`",
             ));
         }
     }

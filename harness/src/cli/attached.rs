@@ -1,4 +1,4 @@
-//! A lab that was up before the run and will be after it: found, locked, and free of what others left broken.
+//! What was up before the run and will be after it: locked, and free of what others left broken.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::variable;
 use crate::{
     hostile::revert_command,
     journal::{self, Liveness, Owner},
-    provider::lab::Attached,
+    provider::Attached,
     recovery::{
         self,
         lock::{self, Claim, Lock, LockError},
@@ -19,10 +19,10 @@ use crate::{
 /// The variable that names the file which `lab up --token-file` wrote.
 const LAB_VARIABLE: &str = "BLACKSTART_LAB";
 
-/// A lab that this run has for itself.
+/// Systems that this run has for itself.
 #[derive(Debug)]
 pub(super) struct Claimed {
-    lab: Attached,
+    systems: Attached,
     guard: PathBuf,
     reports: PathBuf,
     lock: Lock,
@@ -53,9 +53,9 @@ pub(super) fn token_file(argument: Option<&Path>) -> Option<PathBuf> {
 }
 
 impl Claimed {
-    /// Takes a lab, or containers, for a run.
+    /// Takes systems for a run.
     pub(super) fn take(
-        lab: Attached,
+        systems: Attached,
         environment: &str,
         run: &Path,
         reports: &Path,
@@ -70,13 +70,13 @@ impl Claimed {
             environment: environment.to_owned(),
             run: std::path::absolute(run).map_err(unreadable)?,
         };
-        let lock = Lock::take(&lock::folder(variable, reports), &lab.access, &claim)?;
+        let lock = Lock::take(&lock::folder(variable, reports), &systems.access, &claim)?;
         let journals = recovery::journals_in(reports).map_err(unreadable)?;
-        if let Some(run) = recovery::left_in(&journals, &lab.access) {
+        if let Some(run) = recovery::left_in(&journals, &systems.access) {
             return Err(ClaimError::Leftovers(run));
         }
         Ok(Self {
-            lab,
+            systems,
             guard: std::env::current_exe().map_err(ClaimError::Program)?,
             reports: reports.to_owned(),
             lock,
@@ -86,7 +86,7 @@ impl Claimed {
     /// Where drills run then.
     pub(super) fn place(&self, threads: &Handle) -> Place {
         Place::Attached {
-            lab: Box::new(self.lab.clone()),
+            systems: Box::new(self.systems.clone()),
             guard: self.guard.clone(),
             reports: self.reports.clone(),
             threads: threads.clone(),

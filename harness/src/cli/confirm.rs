@@ -10,7 +10,7 @@ use crate::{
     catalog::Entry,
     environment::Environment,
     exit_code::ExitCode,
-    run::{Refusal, Terms},
+    run::{Operator, Pauses, Refusal, Terms},
 };
 
 /// The terms on which these drills may be run, asking for the names of protected environments where somebody can type them.
@@ -22,9 +22,21 @@ pub(super) fn terms(
     entries: &[Entry],
     terminal: Terminal,
 ) -> Result<Terms, ExitCode> {
+    let pauses = match (arguments.interactive, arguments.skip_pauses) {
+        (true, _) if !std::io::stdin().is_terminal() || !terminal.live => {
+            tell(
+                "error: `--interactive` needs a terminal to ask on; nothing was touched\n\nhint: `--skip-pauses` goes on without asking anybody",
+            );
+            return Err(ExitCode::Usage);
+        }
+        (true, _) => Pauses::Asked(Operator::new()),
+        (false, true) => Pauses::Skipped,
+        (false, false) => Pauses::Refused,
+    };
     let mut terms = Terms {
         dry_run: arguments.dry_run,
         confirmed: arguments.confirm.clone(),
+        pauses,
         ..Terms::of_process(variable)
     };
     let mut asked = BTreeSet::new();
@@ -48,10 +60,19 @@ pub(super) fn terms(
                 ));
                 return Err(ExitCode::Usage);
             }
-            Err(refusal @ Refusal::KillSwitch { .. }) => {
+            Err(refusal @ (Refusal::KillSwitch { .. } | Refusal::Pauses { .. })) => {
                 tell(&format!("error: {refusal}"));
                 return Err(ExitCode::CouldNotRun);
             }
+        }
+    }
+    for entry in entries {
+        if let Err(refusal) = terms.permit_pauses(&entry.drill) {
+            tell(&format!(
+                "error: {}\n\nhint: `--interactive` on a terminal asks; `--skip-pauses` goes on without asking anybody",
+                entry.secrets().hide(&refusal.to_string())
+            ));
+            return Err(ExitCode::Usage);
         }
     }
     Ok(terms)

@@ -1,5 +1,7 @@
 //! `doctor`: whether this machine can run drills, and what to do where it cannot.
 
+mod surroundings;
+
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
@@ -15,7 +17,11 @@ use super::{
     containers::{self, Looked},
     print, variable,
 };
-use crate::{exit_code::ExitCode, provider::docker, recovery::lock};
+use crate::{
+    exit_code::ExitCode,
+    provider::{self, Need, docker},
+    recovery::lock,
+};
 
 /// Four labs with all their listeners and connections need fewer than this.
 const FILES_WANTED: u64 = 1024;
@@ -43,7 +49,7 @@ enum State {
 /// Looks at the machine and at what runs in `reports` left.
 pub(super) fn doctor(reports: &Path) -> ExitCode {
     let left = attached::left_broken(reports);
-    let findings = [
+    let mut findings = vec![
         leftovers(&left),
         folder(
             "reports",
@@ -60,6 +66,12 @@ pub(super) fn doctor(reports: &Path) -> ExitCode {
         engine(),
         punctuality(),
     ];
+    findings.extend(surroundings::findings());
+    findings.extend(
+        provider::systems_here()
+            .into_iter()
+            .map(|need| system(&need)),
+    );
     for Finding { what, state, words } in &findings {
         let (mark, advice) = match state {
             State::Good => ("ok", None),
@@ -143,6 +155,20 @@ fn engine() -> Finding {
     Finding {
         what: "containers",
         state,
+        words,
+    }
+}
+
+/// Only drills there need a cloud, so that none is reached is nothing bad.
+fn system(need: &Need) -> Finding {
+    let words = if need.missing.is_empty() {
+        format!("drills that name none are in {}", need.system)
+    } else {
+        format!("no drills there: {}", need.missing.join("; "))
+    };
+    Finding {
+        what: need.binding.as_str(),
+        state: State::Good,
         words,
     }
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use super::{
     Terminal,
-    arguments::{SchemaOf, SelectionArguments},
+    arguments::{PlanArguments, SchemaOf, SelectionArguments},
     print, tell, tell_error, variable,
 };
 use crate::{
     catalog::{self, Catalog},
+    environment::{self, Environment},
     exit_code::ExitCode,
-    explain, plan as planning,
+    explain, hostile, plan as planning, provider,
     report::plural,
     schema as schemas,
+    source::Problems,
 };
 
 /// Loads what was selected and tells every problem.
@@ -43,6 +45,9 @@ pub(super) fn load(
                 .any(|tag| arguments.tag.contains(tag))
         });
     }
+    if let Some(partition) = arguments.partition {
+        partition.keep(&mut catalog.entries, |entry| entry.drill.name.clone());
+    }
     if catalog.entries.is_empty() {
         tell(
             "error: no drill was selected\n\nhint: `blackstart list` shows the drills with their tags",
@@ -52,8 +57,50 @@ pub(super) fn load(
     Ok(catalog)
 }
 
+/// Loads an environment by its name or its file and tells every problem.
+///
+/// # Errors
+/// The exit code, if it is invalid.
+pub(super) fn load_environment(name: &str, terminal: Terminal) -> Result<Environment, ExitCode> {
+    let (environment, problems) = catalog::load_environment(name, &variable);
+    if !problems.is_empty() {
+        tell(
+            problems
+                .render(Terminal::coloring(terminal.stderr))
+                .trim_end(),
+        );
+    }
+    environment.ok_or(ExitCode::Usage)
+}
+
+/// Checks drills with their environments, and files that are environments by themselves.
 pub(super) fn check(arguments: &SelectionArguments, terminal: Terminal) -> ExitCode {
-    match load(arguments, terminal) {
+    let (environments, drills): (Vec<_>, Vec<_>) = arguments
+        .paths
+        .iter()
+        .cloned()
+        .partition(|path| environment::is_one(path));
+    let mut problems = Problems::default();
+    for path in &environments {
+        problems.append(environment::load(path, &variable).1);
+    }
+    if !problems.is_empty() {
+        let coloring = Terminal::coloring(terminal.stderr);
+        tell(problems.render(coloring).trim_end());
+    }
+    if problems.has_errors() {
+        return ExitCode::Usage;
+    }
+    if drills.is_empty() {
+        let environments = plural(environments.len(), "environment");
+        print(&format!("{environments}: no errors\n"));
+        return ExitCode::Passed;
+    }
+    let arguments = SelectionArguments {
+        paths: drills,
+        ..arguments.clone()
+    };
+    match load(&arguments, terminal) {
         Err(code) => code,
         Ok(catalog) => {
             let expectations: usize = catalog
@@ -99,7 +146,11 @@ pub(super) fn list(arguments: &SelectionArguments, terminal: Terminal) -> ExitCo
     ExitCode::Passed
 }
 
-pub(super) fn plan(arguments: &SelectionArguments, terminal: Terminal) -> ExitCode {
+pub(super) fn plan(arguments: &PlanArguments, terminal: Terminal) -> ExitCode {
+    if arguments.permissions {
+        return permissions(&arguments.selection, terminal);
+    }
+    let arguments = &arguments.selection;
     let catalog = match load(arguments, terminal) {
         Ok(catalog) => catalog,
         Err(code) => return code,
@@ -119,6 +170,42 @@ pub(super) fn plan(arguments: &SelectionArguments, terminal: Terminal) -> ExitCo
         }
     }
     print(&text);
+    ExitCode::Passed
+}
+
+/// Prints the least that all selected drills need, once for each system.
+fn permissions(arguments: &SelectionArguments, terminal: Terminal) -> ExitCode {
+    let catalog = match load(arguments, terminal) {
+        Ok(catalog) => catalog,
+        Err(code) => return code,
+    };
+    let mut texts = Vec::new();
+    for entry in &catalog.entries {
+        let steps = entry.drill.faults.iter();
+        let faults: Vec<_> = steps
+            .flat_map(|step| &step.faults)
+            .map(|fault| &fault.value)
+            .collect();
+        match provider::permissions(&entry.environment, &faults) {
+            Ok(found) => texts.extend(found.iter().map(|found| {
+                format!(
+                    "# {}, {}, for {}\n{}",
+                    found.binding,
+                    hostile::harmless(&found.system),
+                    entry.drill.name,
+                    found.text
+                )
+            })),
+            Err(error) => {
+                tell_error(&error, &entry.secrets());
+                return ExitCode::Usage;
+            }
+        }
+    }
+    if texts.is_empty() {
+        tell("no target is in a system that gives permissions");
+    }
+    print(&texts.concat());
     ExitCode::Passed
 }
 

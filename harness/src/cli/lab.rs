@@ -8,9 +8,8 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{Terminal, print, signals::Signals, tell, tell_error, variable};
+use super::{Terminal, files, print, signals::Signals, tell, tell_error};
 use crate::{
-    catalog,
     environment::Environment,
     exit_code::ExitCode,
     journal::Owner,
@@ -24,16 +23,9 @@ pub(super) fn up(
     token_file: Option<&Path>,
     terminal: Terminal,
 ) -> ExitCode {
-    let (environment, problems) = catalog::load_environment(name, &variable);
-    if !problems.is_empty() {
-        tell(
-            problems
-                .render(Terminal::coloring(terminal.stderr))
-                .trim_end(),
-        );
-    }
-    let Some(environment) = environment else {
-        return ExitCode::Usage;
+    let environment = match files::load_environment(name, terminal) {
+        Ok(environment) => environment,
+        Err(code) => return code,
     };
     let secrets = environment.secrets();
     let threads = match Threads::start() {

@@ -2,16 +2,26 @@
 
 mod arguments;
 mod attached;
+#[cfg(test)]
+mod ci;
 mod confirm;
 mod containers;
 mod doctor;
+mod examples;
 mod files;
+mod history;
+mod init;
+mod keys;
 mod lab;
+mod manual;
 mod pdf;
 mod revert;
 mod run;
+mod serve;
+mod showing;
 mod signals;
 mod stopping;
+mod watch;
 
 use std::{
     ffi::OsString,
@@ -100,8 +110,7 @@ fn tell_error(error: &dyn std::error::Error, secrets: &Secrets) {
     tell(&format!("error: {}", secrets.hide(&with_causes(error))));
 }
 
-/// What can be typed, for tests of texts that tell people to type it.
-#[cfg(test)]
+/// What can be typed.
 pub(crate) fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
@@ -127,12 +136,18 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let terminal = Terminal::new(&cli.look);
     let code = match cli.command {
         Command::Run(arguments) => run::run(&arguments, terminal),
+        Command::Watch(arguments) => watch::watch(&arguments, terminal),
         Command::Check(arguments) => files::check(&arguments, terminal),
         Command::Plan(arguments) => files::plan(&arguments, terminal),
         Command::List(arguments) => files::list(&arguments, terminal),
         Command::Report(arguments) => run::show_again(&arguments, terminal),
+        Command::Trend(arguments) => history::trend(&arguments, terminal),
+        Command::Compare(arguments) => history::compare(&arguments, terminal),
         Command::Explain { topic } => files::explain(topic.as_deref()),
         Command::Schema { of } => files::schema(of),
+        Command::Init(arguments) => init::init(&arguments, terminal),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { command, dir } => manual::man(&command, dir.as_deref()),
         Command::Doctor { reports } => doctor::doctor(&reports),
         Command::Revert(arguments) => revert::revert(&arguments),
         Command::Guard { journal } => revert::guard(&journal),

@@ -4,71 +4,80 @@ use std::{
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::mpsc,
-    thread,
-    time::Duration,
+    sync::Arc,
 };
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::runtime::Handle;
 
 use super::{
     Terminal,
     arguments::{Format, PaperSize, ReportArguments, RunArguments},
     attached::{self, Claimed},
-    confirm, files, pdf, print,
+    confirm, files,
+    keys::Keys,
+    pdf, print, serve,
+    showing::Showing,
     signals::Signals,
     stopping::Stopping,
     tell, tell_error, variable,
 };
 use crate::{
     causes::with_causes,
+    drill::{self, Expect},
+    environment::Binding,
     exit_code::ExitCode,
     hostile::revert_command,
-    live::{Display, Live},
-    provider::{docker, lab::Attached},
+    live::room::Room,
+    notify::{Alert, Notifier, Sending},
+    provider,
     report::{
         self, Report, annotations, html::Paper, json, junit, markdown, terminal as terminal_report,
     },
-    run::{Stopper, Terms},
+    run::{Operator, Pauses, Stopper, Terms},
     source::Secrets,
-    suite::{self, Assignment, Place, RunFolder, RunId, SuiteError, Threads},
-    timeline::Entry,
+    suite::{self, Assignment, Place, RunFolder, RunId, Series, SuiteError, Threads},
+    timeline::Repeat,
 };
 
 /// How many drills run at once by default: they mostly wait, and each has a lab of its own.
 pub(super) const DEFAULT_AT_ONCE: u16 = 4;
-/// How often the live display is told that time goes by.
-const TICK: Duration = Duration::from_millis(500);
-/// How long the display may take for what is left to show when the drills are over.
-const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub(super) fn run(arguments: &RunArguments, terminal: Terminal) -> ExitCode {
+    let meta = match read_meta(arguments.meta.as_deref(), terminal) {
+        Ok(meta) => meta,
+        Err(code) => return code,
+    };
     match files::load(&arguments.selection, terminal) {
         Err(code) => code,
         Ok(catalog) => match confirm::terms(arguments, &catalog.entries, terminal) {
             Err(code) => code,
-            Ok(terms) => {
-                run_all(arguments, catalog.entries, &terms, terminal).unwrap_or_else(|error| {
-                    tell(&format!("error: {error}; nothing was injected"));
-                    ExitCode::CouldNotRun
-                })
-            }
+            Ok(terms) => match plan_series(arguments, &catalog.entries, &terms) {
+                Err(code) => code,
+                Ok(all_series) => {
+                    let selected = (catalog.entries, all_series);
+                    run_all(arguments, selected, meta.as_ref(), &terms, terminal).unwrap_or_else(
+                        |error| {
+                            tell(&format!("error: {error}; nothing was injected"));
+                            ExitCode::CouldNotRun
+                        },
+                    )
+                }
+            },
         },
     }
 }
 
 fn run_all(
     arguments: &RunArguments,
-    entries: Vec<crate::catalog::Entry>,
+    (entries, all_series): Selected,
+    meta: Option<&String>,
     terms: &Terms,
     terminal: Terminal,
 ) -> Result<ExitCode, String> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let run_id = RunId::new(jiff::Timestamp::now(), &mut fastrand::Rng::new());
-    let several = entries.len() > 1;
+    let alone = entries.len() == 1;
+    let several = !alone || all_series.iter().any(Option::is_some);
     let no_folder = |error| {
         format!(
             "could not make a folder in `{}`: {error}",
@@ -82,6 +91,7 @@ fn run_all(
             revert_command(&run)
         ));
     }
+    let room = threads.block_on(open_room(arguments, &threads.labs()))?;
     let folder = RunFolder::create(&arguments.reports, &run_id, several).map_err(no_folder)?;
     let claimed = threads
         .block_on(claim(arguments, &entries, folder.path()))
@@ -94,29 +104,60 @@ fn run_all(
         Some(claimed) => claimed.place(&labs),
         None => Place::Own(labs),
     };
-    // A lab that is used by one drill is no place for another.
+    // A lab that is used by one drill is no place for another, and people take part in one at a time.
     let at_once = match &place {
-        Place::Own(_) => usize::from(arguments.jobs),
-        Place::Attached { .. } => 1,
+        Place::Own(_) if !arguments.interactive => usize::from(arguments.jobs),
+        Place::Own(_) | Place::Attached { .. } => 1,
+    };
+    let people = match &terms.pauses {
+        Pauses::Asked(operator) => Some((operator.clone(), roles(arguments, &entries))),
+        Pauses::Refused | Pauses::Skipped => None,
     };
     let mut assignments = Vec::new();
-    for entry in entries {
-        assignments.push(Assignment {
-            folder: folder.of_drill(&entry.drill.name).map_err(no_folder)?,
-            entry,
-            speed: arguments.selection.speed,
-            run_id: run_id.clone(),
-            seed,
-            command: suite::command_line(),
-            place: place.clone(),
-            terms: terms.clone(),
-        });
+    for (entry, series) in entries.into_iter().zip(all_series) {
+        let repeats: Vec<Option<Repeat>> = match &series {
+            Some(series) => series.repeats().map(Some).collect(),
+            None => vec![None],
+        };
+        for (offset, repeat) in (0..).zip(repeats) {
+            let drill = &entry.drill.name;
+            let made = match repeat {
+                Some(repeat) => folder.of_repeat(drill, repeat, alone),
+                None => folder.of_drill(drill),
+            };
+            let made = made.and_then(|made| keep_meta(&made, meta).map(|()| made));
+            assignments.push(Assignment {
+                folder: made.map_err(no_folder)?,
+                entry: entry.clone(),
+                speed: arguments.selection.speed,
+                run_id: run_id.clone(),
+                // Each with a phase of its own, and one can be repeated alone.
+                seed: seed.wrapping_add(offset),
+                repeat,
+                series: series.clone(),
+                command: suite::command_line(),
+                place: place.clone(),
+                terms: terms.clone(),
+            });
+        }
     }
     let folders: Vec<(PathBuf, Secrets)> = assignments
         .iter()
         .map(|assignment| (assignment.folder.clone(), assignment.entry.secrets()))
         .collect();
-    let watching = watch_all(assignments, at_once, folder.path(), terminal);
+    let mut showing = Showing::start(at_once.min(assignments.len()), terminal);
+    if arguments.format == Format::Ndjson {
+        showing.as_a_stream();
+    }
+    if let Some(room) = &room {
+        show_limits(room, &assignments);
+        showing.on_a_page(room);
+    }
+    let notifier = notifier(arguments, &assignments, &threads.labs());
+    if let Some(notifier) = &notifier {
+        showing.notifying(notifier);
+    }
+    let watching = watch_all(assignments, at_once, folder.path(), showing, people);
     let results = match threads
         .block_on(watching)
         .map_err(|error| format!("could not listen for signals: {error}"))?
@@ -134,15 +175,23 @@ fn run_all(
     for ((drill, result), (folder, secrets)) in results.into_iter().zip(folders) {
         match result {
             Ok(report) => {
-                codes.push(ExitCode::from(&report.judgement));
+                if let Some(notifier) = &notifier {
+                    notifier.conclude(&drill, Alert::of(&report));
+                }
                 reports.push(report);
                 reported.push(folder);
             }
+            // Nothing is in it, and nothing was begun.
+            Err(SuiteError::NotNeeded) => drop(std::fs::remove_dir_all(folder)),
             Err(error) => {
                 tell(&format!("{drill}:"));
                 tell_error(&error, &secrets);
                 // Whatever it had captured may be as it left it.
                 let broken = matches!(error, SuiteError::Panicked(_) | SuiteError::NotRestored(_));
+                if let Some(notifier) = &notifier {
+                    let words = secrets.hide(&with_causes(&error)).into_owned();
+                    notifier.conclude(&drill, Alert::of_trouble(&drill, &words, broken));
+                }
                 codes.push(if broken {
                     ExitCode::NotRestored
                 } else {
@@ -151,42 +200,118 @@ fn run_all(
             }
         }
     }
+    if !reports.is_empty() {
+        codes.push(report::exit_code(&reports));
+    }
     folder.point_latest();
     if !write_files(folder.path(), &reported, &reports, several) {
         codes.push(ExitCode::CouldNotRun);
     }
     tell_github(&reports);
     show(&reports, arguments.format, terminal);
+    if let Some(notifier) = notifier {
+        for words in threads.block_on(notifier.finish()) {
+            tell(&words);
+        }
+    }
+    if let Some(room) = room {
+        threads.block_on(room.close());
+    }
     Ok(ExitCode::worst(codes))
 }
 
-/// Takes what was there before the run, if that is where the drills run: containers, or a lab in a process of its own.
+/// Serves the page for the room, if somebody wants one.
+async fn open_room(arguments: &RunArguments, threads: &Handle) -> Result<Option<Room>, String> {
+    let Some(address) = arguments.serve else {
+        return Ok(None);
+    };
+    let room = serve::open(address, threads).await;
+    room.map(Some).map_err(|error| error.to_string())
+}
+
+/// Shows the limit of each run's recovery on the page.
+fn show_limits(room: &Room, assignments: &[Assignment]) {
+    for assignment in assignments {
+        for expectation in &assignment.entry.drill.expect {
+            if let Expect::Rto { within, .. } = expectation.value {
+                room.hand().limit(&assignment.label(), within);
+            }
+        }
+    }
+}
+
+/// Tells people, if the environments say whom. That nobody can be told is no reason not to run.
+fn notifier(
+    arguments: &RunArguments,
+    assignments: &[Assignment],
+    threads: &Handle,
+) -> Option<Notifier> {
+    let sending = if arguments.dry_run {
+        Sending::Shown
+    } else {
+        Sending::Real
+    };
+    let drills: Vec<_> = assignments
+        .iter()
+        .map(|assignment| {
+            (
+                assignment.label(),
+                Arc::clone(&assignment.entry.environment),
+            )
+        })
+        .collect();
+    Notifier::start(&drills, sending, threads).unwrap_or_else(|error| {
+        tell(&format!(
+            "warning: nobody can be told: {}",
+            with_causes(&error)
+        ));
+        None
+    })
+}
+
+/// The roles that people can have: those that were given, then those that drills name.
+fn roles(arguments: &RunArguments, entries: &[crate::catalog::Entry]) -> Vec<String> {
+    let pauses = entries.iter().flat_map(|entry| entry.drill.pauses());
+    let named = pauses.filter_map(|pause| pause.value.role.clone());
+    let mut roles: Vec<String> = Vec::new();
+    for role in arguments.role.iter().cloned().chain(named) {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    roles
+}
+
+/// Takes what was there before the run, if drills run there: containers, clusters, a lab in a process of its own.
 async fn claim(
     arguments: &RunArguments,
     entries: &[crate::catalog::Entry],
     run: &Path,
 ) -> Result<Option<Claimed>, String> {
     let token_file = attached::token_file(arguments.lab.as_deref());
-    let in_containers = entries
+    if let Some(entry) = entries
         .iter()
-        .find(|entry| entry.environment.is_in_containers());
-    let system = match (token_file, in_containers) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(entry)) => {
-            return Err(format!(
-                "the environment `{}` is in containers, and `--lab` or BLACKSTART_LAB names a lab",
-                entry.environment.name
-            ));
-        }
-        (Some(file), None) => Attached::find(&file)
-            .await
-            .map_err(|error| with_causes(&error))?,
-        (None, Some(entry)) => docker::attach(&entry.environment)
-            .await
-            .map_err(|error| with_causes(&error))?,
+        .find(|entry| token_file.is_some() && entry.environment.is_in_containers())
+    {
+        return Err(format!(
+            "the environment `{}` is in containers, and `--lab` or BLACKSTART_LAB names a lab",
+            entry.environment.name
+        ));
+    }
+    let is_only_a_lab = |entry: &crate::catalog::Entry| {
+        let bindings = entry.environment.bindings();
+        bindings.iter().all(|binding| *binding == Binding::Lab)
+    };
+    // Of several environments the first that outlives the run is named, or the one that the lab is to be of.
+    let entry = entries.iter().find(|entry| !is_only_a_lab(entry));
+    let Some(entry) = entry.or(entries.first().filter(|_| token_file.is_some())) else {
+        return Ok(None);
     };
     let environment = one_environment(entries)?;
-    Claimed::take(system, &environment, run, &arguments.reports)
+    let systems = provider::attach(&entry.environment, token_file.as_deref())
+        .await
+        .map_err(|error| with_causes(&error))?;
+    Claimed::take(systems, &environment, run, &arguments.reports)
         .map(Some)
         .map_err(|error| error.to_string())
 }
@@ -207,11 +332,73 @@ fn one_environment(entries: &[crate::catalog::Entry]) -> Result<String, String> 
     }
 }
 
-/// What the live display is told.
-enum Shown {
-    Event(String, Entry),
-    Stopping(String),
-    Leaving(String),
+/// Reads what people say of drills, and tells what is wrong with it.
+fn read_meta(file: Option<&Path>, terminal: Terminal) -> Result<Option<String>, ExitCode> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let (exercise, problems) = drill::exercise::read_meta(file);
+    if !problems.is_empty() {
+        tell(
+            problems
+                .render(Terminal::coloring(terminal.stderr))
+                .trim_end(),
+        );
+    }
+    let text = exercise.and_then(|_| std::fs::read_to_string(file).ok());
+    text.map(Some).ok_or(ExitCode::Usage)
+}
+
+/// Keeps it with a drill's other files.
+fn keep_meta(folder: &Path, text: Option<&String>) -> io::Result<()> {
+    text.map_or(Ok(()), |text| write_whole(folder, suite::META, text))
+}
+
+/// The drills to run, each with its series if it is run more than once.
+type Selected = (Vec<crate::catalog::Entry>, Vec<Option<Arc<Series>>>);
+
+/// Works out how often each drill will be run, and says so.
+///
+/// # Errors
+/// The exit code, if so few runs cannot show what is asked for.
+fn plan_series(
+    arguments: &RunArguments,
+    entries: &[crate::catalog::Entry],
+    terms: &Terms,
+) -> Result<Vec<Option<Arc<Series>>>, ExitCode> {
+    let mut all = Vec::new();
+    for entry in entries {
+        // A rehearsal shows no rate.
+        let series = if terms.dry_run {
+            None
+        } else {
+            Series::plan(&entry.drill, arguments.repeat, arguments.until).map_err(|error| {
+                tell(&format!(
+                    "error: {error}\n\nhint: leave out `--repeat`, and as many are run as it takes"
+                ));
+                ExitCode::Usage
+            })?
+        };
+        if let Some(series) = &series {
+            tell_series(&entry.drill.name, series);
+        }
+        all.push(series);
+    }
+    Ok(all)
+}
+
+/// Says how often a drill will be run, before it is.
+fn tell_series(drill: &str, series: &Series) {
+    if series.runs() > 1 {
+        tell(&format!("{drill}: {} runs", series.runs()));
+    }
+    if let Some(rate) = series.not_shown() {
+        tell(&format!(
+            "warning: {drill}: {} cannot show its pass rate of {rate}; {} without a failure do, which is how often it runs without `--repeat`",
+            report::plural(series.runs() as usize, "run"),
+            rate.clean_runs()
+        ));
+    }
 }
 
 /// How a run of drills ended.
@@ -230,25 +417,20 @@ async fn watch_all(
     assignments: Vec<Assignment>,
     at_once: usize,
     folder: &Path,
-    terminal: Terminal,
+    showing: Showing,
+    people: Option<(Operator, Vec<String>)>,
 ) -> io::Result<Watched> {
     let mut signals = Signals::listen()?;
     let mut stopping = Stopping::default();
-    let at_once = at_once.min(assignments.len());
     let (stopper, stop) = Stopper::new();
-    let (sender, shown) = mpsc::channel();
-    // A thread of its own: a terminal that somebody has stopped, or a display that panics, holds no drill up and no revert.
-    let (over, is_over) = oneshot::channel();
-    thread::spawn(move || {
-        show_live(&shown, at_once, terminal);
-        // Whoever waited for it may have gone.
-        let _nobody_waits = over.send(());
-    });
-    let to_display = sender.clone();
+    let onlookers = showing.onlookers();
+    let keys = people
+        .map(|(operator, roles)| Keys::listen(operator, roles, showing.speaker()))
+        .transpose()?;
     let conducting = suite::conduct_all(assignments, at_once, stop, move |drill, entry| {
-        drop(to_display.send(Shown::Event(drill.to_owned(), entry.clone())));
+        onlookers.event(drill, entry);
     });
-    tokio::pin!(conducting);
+    let mut conducting = Box::pin(conducting);
     let watched = loop {
         tokio::select! {
             biased;
@@ -256,43 +438,21 @@ async fn watch_all(
                 stopper.stop(signal);
                 let (words, leave) = stopping.heed(signal, folder);
                 let Some(code) = leave else {
-                    drop(sender.send(Shown::Stopping(words)));
+                    showing.stopping(words);
                     continue;
                 };
-                drop(sender.send(Shown::Leaving(words)));
+                showing.leaving(words);
                 break Watched::Left(code);
             }
             results = &mut conducting => break Watched::Over(results),
         }
     };
-    drop(sender);
-    // What it did not show is in the report all the same.
-    drop(timeout(LAST_LINES, is_over).await);
+    drop(keys);
+    let is_over = matches!(watched, Watched::Over(_));
+    // Its hands on what is shown go with it.
+    drop(conducting);
+    showing.finish(is_over).await;
     Ok(watched)
-}
-
-/// Shows what happens until nobody tells anything any more.
-fn show_live(shown: &mpsc::Receiver<Shown>, at_once: usize, terminal: Terminal) {
-    let display = Display::choose(terminal.quiet, terminal.live, variable);
-    let mut live = Live::new(display, terminal.stderr, at_once, Box::new(io::stderr()));
-    let mut next_tick = Instant::now();
-    loop {
-        if Instant::now() >= next_tick {
-            live.tick(Instant::now());
-            next_tick = Instant::now() + TICK;
-        }
-        match shown.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
-            Ok(Shown::Event(drill, entry)) => live.event(&drill, &entry),
-            Ok(Shown::Stopping(words)) => live.error(&words),
-            Ok(Shown::Leaving(words)) => {
-                live.error(&words);
-                break;
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    live.finish();
 }
 
 /// Writes the files of a run: those of each drill, and for several an index of all. Whether all could be written: what cannot is
@@ -369,6 +529,7 @@ fn show(reports: &[Report], format: Format, terminal: Terminal) {
         Format::Human => terminal_report::render(reports, &terminal.stdout),
         Format::Json => json::render(reports),
         Format::Junit => junit::render(reports),
+        Format::Ndjson => report::stream::results(reports),
     });
 }
 
@@ -433,8 +594,19 @@ pub(super) fn show_again(arguments: &ReportArguments, terminal: Terminal) -> Exi
             return ExitCode::Usage;
         }
     };
+    let meta = match read_meta(arguments.meta.as_deref(), terminal) {
+        Ok(meta) => meta,
+        Err(code) => return code,
+    };
     let mut reports = Vec::new();
     for folder in &folders {
+        if let Err(error) = keep_meta(folder, meta.as_ref()) {
+            tell(&format!(
+                "error: could not write `{}`: {error}",
+                folder.join(suite::META).display()
+            ));
+            return ExitCode::CouldNotRun;
+        }
         match suite::rebuild(folder) {
             Ok(report) => reports.push(report),
             Err(error) => {
@@ -450,8 +622,5 @@ pub(super) fn show_again(arguments: &ReportArguments, terminal: Terminal) -> Exi
     }
     show(&reports, arguments.format, terminal);
     let unwritten = (!written).then_some(ExitCode::CouldNotRun);
-    let codes = reports
-        .iter()
-        .map(|report| ExitCode::from(&report.judgement));
-    ExitCode::worst(codes.chain(unwritten))
+    ExitCode::worst([report::exit_code(&reports)].into_iter().chain(unwritten))
 }

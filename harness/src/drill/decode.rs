@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use blackstart_lab::stack::MOST_REPLICAS;
 
 use super::{
-    After, Drill, Fault, Hold, InconclusivePolicy, Located, Pulse, SteadyState, Step, abort_if,
-    expectations,
+    After, Command, Drill, Fault, Hold, InconclusivePolicy, Located, Pulse, SteadyState, Step,
+    abort_if, exercise, expectations, pauses::Besides,
 };
 use crate::source::{Context, Document, Item, Problem, Problems, unknown_key};
 
@@ -17,13 +17,16 @@ const STEADY_FOR: Duration = Duration::from_secs(10);
 const BROKEN_PATH: &str = "/nonexistent";
 
 /// The faults by their words, in the order of the documentation.
-pub(crate) const FAULTS: [&str; 14] = [
+pub(crate) const FAULTS: [&str; 17] = [
     "scale",
     "stop",
     "kill",
     "pause",
     "disconnect",
     "block-ingress",
+    "latency",
+    "loss",
+    "command",
     "break-health-path",
     "invert-health-check",
     "disable-health-check",
@@ -56,12 +59,20 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Drill> {
         steady_state,
     );
     let faults = file.require("faults", |faults| {
-        let items = faults.filled_list()?;
-        let steps: Vec<Option<Step>> = items
+        let mut broken = false;
+        let steps: Vec<Option<Step>> = faults
+            .filled_list()?
             .into_iter()
-            .enumerate()
-            .map(|(index, item)| step(item, index == 0))
+            .map(|item| {
+                let step = step(item, !broken);
+                broken |= step.as_ref().is_none_or(|step| step.pause.is_none());
+                step
+            })
             .collect();
+        if !broken {
+            faults.report("nothing here breaks anything: every entry waits for a person");
+            return None;
+        }
         steps.into_iter().collect::<Option<Vec<Step>>>()
     });
     let hold = file.require("hold", hold);
@@ -73,6 +84,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Drill> {
             ("warn", InconclusivePolicy::Warn),
         ])
     });
+    let exercise = file.maybe("exercise", exercise::decode);
     file.finish();
     Some(Drill {
         name: name?,
@@ -85,6 +97,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Drill> {
         abort_if: abort_if?,
         expect: expect?,
         inconclusive: inconclusive?,
+        exercise: exercise?,
         file: document.file.clone(),
         text: document.text.to_string(),
         variables: document.variables.with_words(context.words()),
@@ -138,16 +151,32 @@ fn step(item: Item<'_>, first: bool) -> Option<Step> {
         after.positive_duration().map(After::Delay)
     });
     let together = mapping.optional("together");
+    let besides = Besides::take(&mut mapping);
     let single: Vec<_> = mapping.others().collect();
     let mut sound = true;
     for (key, _) in &single {
         if !FAULTS.contains(&key.name.as_str()) {
-            let known: Vec<&str> = FAULTS.into_iter().chain(["together", "after"]).collect();
+            let more = ["together", "after", "role", "within"];
+            let known: Vec<&str> = FAULTS.into_iter().chain(more).collect();
             item.context()
                 .push(unknown_key(item.context().file(), key, &known));
             sound = false;
         }
     }
+    if sound
+        && let (None, [(key, value)]) = (together, single.as_slice())
+        && key.name == "pause"
+        && !value.is_mapping()
+    {
+        let pause = besides.pause(*value, key.place.at);
+        return Some(Step {
+            faults: Vec::new(),
+            pause: Some(pause?),
+            after: after?,
+        });
+    }
+    // One without any fault is told just that.
+    sound &= (together.is_none() && single.is_empty()) || besides.refuse();
     let faults = match (together, single.as_slice()) {
         _ if !sound => None,
         (Some(list), []) => list.filled_list_of(|item| {
@@ -178,6 +207,7 @@ fn step(item: Item<'_>, first: bool) -> Option<Step> {
     };
     Some(Step {
         faults: faults?,
+        pause: None,
         after: after?,
     })
 }
@@ -199,6 +229,38 @@ fn located_fault(
                 replicas: replicas?,
             }
         }
+        "latency" => {
+            let delay = mapping.require("delay", Item::positive_duration);
+            let jitter = mapping.default("jitter", Duration::ZERO, Item::duration);
+            let item = mapping.item();
+            mapping.finish();
+            let (target, delay, jitter) = (target?, delay?, jitter?);
+            if jitter > delay {
+                item.report("`jitter` is more than `delay`: no packet can be early");
+                return None;
+            }
+            Fault::Latency {
+                target,
+                delay,
+                jitter,
+            }
+        }
+        "loss" => {
+            let percent = mapping.require("percent", |percent| percent.whole(1..=100));
+            mapping.finish();
+            Fault::Loss {
+                target: target?,
+                percent: percent?,
+            }
+        }
+        "command" => {
+            let command = Command::decode(&mut mapping);
+            mapping.finish();
+            Fault::Command {
+                target: target?,
+                command: command?,
+            }
+        }
         "break-health-path" => {
             let path = mapping.default("path", BROKEN_PATH.to_owned(), Item::path);
             mapping.finish();
@@ -212,6 +274,11 @@ fn located_fault(
             let body = mapping.maybe("body", Item::text);
             let delay = mapping.default("delay", Duration::ZERO, Item::duration);
             let pulse = mapping.maybe("pulse", pulse);
+            let share = mapping.maybe("share", |share| {
+                share
+                    .whole(1..=99)
+                    .and_then(|share| u8::try_from(share).ok())
+            });
             let item = mapping.item();
             mapping.finish();
             let (target, status, body, delay) = (target?, status?, body?, delay?);
@@ -229,6 +296,7 @@ fn located_fault(
                 body,
                 delay,
                 pulse: pulse?,
+                share: share?,
             }
         }
         "lose-zone" => {

@@ -101,10 +101,14 @@ fn about_times(kind: &str, mapping: &mut Mapping<'_>) -> Option<Option<Expect>> 
                     ("first-success", ClockStop::FirstSuccess),
                 ])
             });
-            both(within, both(from, to)).map(|(within, (from, to))| Expect::Rto {
-                within,
-                from,
-                to,
+            let rate = mapping.maybe("pass-rate", Item::pass_rate);
+            both(both(within, rate), both(from, to)).map(|((within, pass_rate), (from, to))| {
+                Expect::Rto {
+                    within,
+                    from,
+                    to,
+                    pass_rate,
+                }
             })
         }
         "outage" => mapping

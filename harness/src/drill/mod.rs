@@ -14,14 +14,24 @@ use blackstart_lab::stack::DurationText;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::source::{Document, FilledIn, Position, Problems, Reading, Variables};
+use crate::{
+    hostile::shell_words,
+    source::{Document, FilledIn, Position, Problems, Reading, Variables},
+    statistics::PassRate,
+};
 
 pub(crate) mod abort_if;
+pub(crate) mod command;
 pub(crate) mod decode;
+pub mod exercise;
 pub(crate) mod expectations;
+mod pauses;
 mod words;
 
 pub use abort_if::AbortIf;
+pub use command::Command;
+pub use exercise::Exercise;
+pub use pauses::Pause;
 pub use words::duration_words;
 
 /// Reads a drill file. A drill is there if the problems have no error.
@@ -83,6 +93,8 @@ pub struct Drill {
     pub expect: Vec<Expectation>,
     /// What an inconclusive expectation counts as.
     pub inconclusive: InconclusivePolicy,
+    /// What people say of it, for the report.
+    pub exercise: Option<Exercise>,
     /// The file it came from.
     pub file: PathBuf,
     /// The text of the file, which the run keeps a copy of.
@@ -102,11 +114,13 @@ pub struct SteadyState {
     pub served_by: Option<String>,
 }
 
-/// One entry of `faults:`: a fault, or several at once, and when.
+/// One entry of `faults:`: a fault, several at once, or a person to wait for, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The faults of this step; more than one are injected at the same time (`together:`).
+    /// The faults of this step; more than one are injected at the same time (`together:`). None where a person is waited for.
     pub faults: Vec<Located<Fault>>,
+    /// The person to wait for before the drill goes on.
+    pub pause: Option<Located<Pause>>,
     /// When the step is due.
     pub after: After,
 }
@@ -166,6 +180,32 @@ pub enum Fault {
         /// The target's name in the environment.
         target: String,
     },
+    /// Holds back every packet that the target sends.
+    Latency {
+        /// The target's name in the environment.
+        target: String,
+        /// How long.
+        #[schemars(with = "DurationText")]
+        delay: Duration,
+        /// How much longer or shorter it is at random, at most as much as `delay`. Default `0s`.
+        #[schemars(with = "DurationText")]
+        jitter: Duration,
+    },
+    /// Loses a share of the packets that the target sends.
+    Loss {
+        /// The target's name in the environment.
+        target: String,
+        /// The share that is lost at random, in percent, from 1 to 100.
+        percent: u32,
+    },
+    /// Runs a program that breaks the target, and another that puts it back.
+    Command {
+        /// The target's name in the environment.
+        target: String,
+        /// What is run.
+        #[serde(flatten)]
+        command: Command,
+    },
     /// Points the target's own health check at a path that does not exist.
     BreakHealthPath {
         /// The target's name in the environment.
@@ -196,6 +236,8 @@ pub enum Fault {
         delay: Duration,
         /// The fault comes and goes. Default: it stays.
         pulse: Option<Pulse>,
+        /// The share of the requests that it is answered to, in percent, 1 to 99: a gray failure. Default: all.
+        share: Option<u8>,
     },
     /// Presents a certificate that is not valid any more.
     ExpireCertificate {
@@ -279,6 +321,9 @@ pub enum Expect {
         from: ClockStart,
         /// Where the clock stops. Default `stable`.
         to: ClockStop,
+        /// In how many runs it must hold, and how sure that must be, such as `0.9 @ 0.95`. Default: in every one.
+        #[schemars(with = "Option<String>")]
+        pass_rate: Option<PassRate>,
     },
     /// The time without service, from the first failure users saw to recovery, is short enough.
     Outage {
@@ -423,6 +468,9 @@ impl Fault {
             Self::Pause { .. } => "pause",
             Self::Disconnect { .. } => "disconnect",
             Self::BlockIngress { .. } => "block-ingress",
+            Self::Latency { .. } => "latency",
+            Self::Loss { .. } => "loss",
+            Self::Command { .. } => "command",
             Self::BreakHealthPath { .. } => "break-health-path",
             Self::InvertHealthCheck { .. } => "invert-health-check",
             Self::DisableHealthCheck { .. } => "disable-health-check",
@@ -443,6 +491,9 @@ impl Fault {
             | Self::Pause { target }
             | Self::Disconnect { target }
             | Self::BlockIngress { target }
+            | Self::Latency { target, .. }
+            | Self::Loss { target, .. }
+            | Self::Command { target, .. }
             | Self::BreakHealthPath { target, .. }
             | Self::InvertHealthCheck { target }
             | Self::DisableHealthCheck { target }
@@ -461,6 +512,17 @@ impl fmt::Display for Fault {
         let (kind, target) = (self.kind(), self.target());
         match self {
             Self::Scale { replicas, .. } => write!(f, "{kind} {target} to {replicas}"),
+            Self::Latency { delay, jitter, .. } => {
+                write!(f, "{kind} of {target} by {}", duration_words(*delay))?;
+                if !jitter.is_zero() {
+                    write!(f, " ± {}", duration_words(*jitter))?;
+                }
+                Ok(())
+            }
+            Self::Loss { percent, .. } => write!(f, "{kind} of {percent}% from {target}"),
+            Self::Command { command, .. } => {
+                write!(f, "{kind} for {target}: {}", shell_words(&command.inject))
+            }
             Self::BreakHealthPath { path, .. } => write!(f, "{kind} {target} (asks {path})"),
             Self::LoseZone { zone, .. } => write!(f, "{kind} {zone} of {target}"),
             Self::ShiftWeights { weights, .. } => {
@@ -475,6 +537,7 @@ impl fmt::Display for Fault {
                 status,
                 delay,
                 pulse,
+                share,
                 ..
             } => {
                 write!(f, "{kind} {target}")?;
@@ -487,6 +550,9 @@ impl fmt::Display for Fault {
                 if let Some(Pulse { on, off }) = pulse {
                     let (on, off) = (duration_words(*on), duration_words(*off));
                     write!(f, ", {on} on and {off} off")?;
+                }
+                if let Some(share) = share {
+                    write!(f, ", to {share} % of the requests")?;
                 }
                 Ok(())
             }
@@ -525,6 +591,15 @@ impl Expect {
             | Self::Header { .. }
             | Self::Body { .. }
             | Self::Status { .. } => None,
+        }
+    }
+
+    /// In how many runs it must hold, for the expectation that says so.
+    pub fn pass_rate(&self) -> Option<PassRate> {
+        if let Self::Rto { pass_rate, .. } = self {
+            *pass_rate
+        } else {
+            None
         }
     }
 

@@ -38,7 +38,12 @@ impl Expect {
                     .unwrap_or_default();
                 format!("{kind}{by} within {}", duration_words(*within))
             }
-            Self::Rto { within, from, to } => {
+            Self::Rto {
+                within,
+                from,
+                to,
+                pass_rate,
+            } => {
                 let from = match from {
                     ClockStart::Fault => "",
                     ClockStart::Impact => " from the impact",
@@ -47,7 +52,10 @@ impl Expect {
                     ClockStop::Stable => "",
                     ClockStop::FirstSuccess => " to the first success",
                 };
-                format!("{kind} within {}{from}{to}", duration_words(*within))
+                let rate = pass_rate
+                    .map(|rate| format!(", pass rate {rate}"))
+                    .unwrap_or_default();
+                format!("{kind} within {}{from}{to}{rate}", duration_words(*within))
             }
             Self::Outage { within } | Self::Rpo { within } => {
                 format!("{kind} within {}", duration_words(*within))
@@ -178,7 +186,7 @@ mod tests {
             words,
             [
                 "detected by health within 70s",
-                "rto within 135s",
+                "rto within 135s, pass rate 0.9 @ 0.95",
                 "outage within 0s",
                 "path primary -> down -> vm",
                 "never page",

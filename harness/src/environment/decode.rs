@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use blackstart_lab::control::{Resource, ResourceKind};
 
 use super::{
-    Connection, DirectRequest, DnsProbe, DnsView, Environment, HeaderMatch, HttpProbe, Ledger,
-    Observer, Probe, Recognise, Request, Service, Target, Tier, docker, limits, references, stack,
+    Connection, DirectRequest, DnsCache, DnsProbe, DnsType, DnsView, Environment, Family, Governs,
+    HeaderMatch, HttpProbe, Ledger, Observer, Probe, Recognise, Request, Service, Target, Tier,
+    binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -80,11 +81,25 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     });
     let ledger = file.maybe("ledger", ledger);
     let docker = file.maybe("docker", docker::decode);
+    let kubernetes = file.maybe("kubernetes", kubernetes::decode);
     let targets = file.default("targets", BTreeMap::new(), |item| {
-        targets(item, docker.as_ref().and_then(Option::as_ref))
+        targets(
+            item,
+            &Common {
+                docker: docker.as_ref().and_then(Option::as_ref),
+                kubernetes: kubernetes.as_ref().and_then(Option::as_ref),
+            },
+        )
     });
     let limits = file.default("limits", super::Limits::default(), limits::decode);
     let abort_if = file.default("abort-if", Vec::new(), abort_if::decode);
+    // Of a copy, who was told is of no interest any more.
+    let notify = file.default("notify", Vec::new(), |item| {
+        if context.is_copy() {
+            return Some(Vec::new());
+        }
+        notify::decode(item)
+    });
     let protected = file.default("protected", false, protected);
     // Of a copy, what the lab stood in for is of no interest any more.
     let stack = file.maybe("stack", |item| {
@@ -94,21 +109,26 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         stack::decode(item).map(Some)
     });
     file.finish();
+    let service = service?;
+    let governs = Governs::of(document, service.host().unwrap_or_default());
     Some(Environment {
         name: name?,
         about: about?,
         speed: speed?,
-        service: service?,
+        service,
         tiers: tiers?,
         probes: probes?,
         observers: observers?,
         ledger: ledger?,
         docker: docker?,
+        kubernetes: kubernetes?,
         targets: targets?,
         limits: limits?,
         abort_if: abort_if?,
+        notify: notify?,
         protected: protected?,
         stack: stack?.flatten(),
+        governs,
         file: document.file.clone(),
         text: document.text.to_string(),
         variables: document.variables.with_words(context.words()),
@@ -155,7 +175,7 @@ fn service(item: Item<'_>) -> Option<Service> {
     })
 }
 
-fn url(item: Item<'_>) -> Option<String> {
+pub(super) fn url(item: Item<'_>) -> Option<String> {
     let text = item.text()?;
     if item.may_stand_for_a_secret() {
         return Some(text);
@@ -225,7 +245,7 @@ fn texts(item: Item<'_>) -> Option<BTreeMap<String, String>> {
     entries.into_iter().collect()
 }
 
-fn headers(item: Item<'_>) -> Option<BTreeMap<String, String>> {
+pub(super) fn headers(item: Item<'_>) -> Option<BTreeMap<String, String>> {
     let mut sound = true;
     for (key, value) in item.entries()? {
         if key.name.parse::<http::HeaderName>().is_err() {
@@ -349,6 +369,19 @@ fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
     let host = mapping.maybe("host", host_name);
     let standby = mapping.maybe("standby", Item::text);
     let vantage = mapping.maybe("vantage", Item::text);
+    let family = mapping.default("family", Family::Ipv4, |family| {
+        family.word(&[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)])
+    });
+    let dns_cache = mapping.default("dns-cache", DnsCache::None, |cache| {
+        let habits = [
+            DnsCache::None,
+            DnsCache::Ttl,
+            DnsCache::AtLeastMinute,
+            DnsCache::AtMostFiveMinutes,
+            DnsCache::ForEver,
+        ];
+        cache.word(&habits.map(|habit| (habit.as_str(), habit)))
+    });
     let connection = mapping.default("connection", Connection::New, |connection| {
         connection.word(&[
             ("new", Connection::New),
@@ -376,6 +409,8 @@ fn http_probe(item: Item<'_>) -> Option<HttpProbe> {
         host: host?,
         standby: standby?,
         vantage: vantage?,
+        family: family?,
+        dns_cache: dns_cache?,
         connection: connection?,
         every: every?,
         timeout,
@@ -395,11 +430,18 @@ fn dns_probe(item: Item<'_>, host: &str) -> Option<DnsProbe> {
             ("cached", DnsView::Cached),
         ])
     });
+    let r#type = mapping.default("type", DnsType::A, |kind| {
+        kind.word(&[
+            ("A", DnsType::A),
+            ("AAAA", DnsType::Aaaa),
+            ("TXT", DnsType::Txt),
+        ])
+    });
     let every = mapping.default("every", EVERY, Item::positive_duration);
     let timeout = mapping.default("timeout", TIMEOUT, Item::positive_duration);
     mapping.finish();
     let server = server?;
-    let view = view?.unwrap_or(if server == "authority" {
+    let view = view?.unwrap_or(if server == "authority" || server == super::AUTHORITIES {
         DnsView::Authority
     } else {
         DnsView::Recursive
@@ -409,6 +451,7 @@ fn dns_probe(item: Item<'_>, host: &str) -> Option<DnsProbe> {
         query: query?,
         server,
         view,
+        r#type: r#type?,
         every: every?,
         timeout: timeout?,
     })
@@ -457,20 +500,30 @@ fn observer(item: Item<'_>) -> Option<Observer> {
     })
 }
 
-fn targets(item: Item<'_>, docker: Option<&docker::Docker>) -> Option<BTreeMap<String, Target>> {
+/// What the targets of one binding have in common.
+struct Common<'a> {
+    docker: Option<&'a docker::Docker>,
+    kubernetes: Option<&'a kubernetes::Kubernetes>,
+}
+
+fn targets(item: Item<'_>, common: &Common<'_>) -> Option<BTreeMap<String, Target>> {
     let entries: Vec<_> = item
         .named_entries()?
         .into_iter()
-        .map(|(key, value)| {
-            let (word, binding) = value.variant(&["lab", "docker"])?;
-            if word.name == "docker" {
-                let containers = docker::containers(binding, docker)?;
-                return Some((key.name.clone(), Target::Docker(containers)));
-            }
-            let (kind, name) = binding.variant(&ResourceKind::ALL.map(ResourceKind::as_str))?;
-            let resource = Resource::new(kind.name.parse().ok()?, name.text()?);
-            Some((key.name.clone(), Target::Lab(resource)))
-        })
+        .map(|(key, value)| target(value, common).map(|target| (key.name.clone(), target)))
         .collect();
     entries.into_iter().collect()
+}
+
+fn target(item: Item<'_>, common: &Common<'_>) -> Option<Target> {
+    let (word, binding) = item.variant(&Binding::ALL.map(Binding::as_str))?;
+    Some(match Binding::named(&word.name)? {
+        Binding::Lab => {
+            let (kind, name) = binding.variant(&ResourceKind::ALL.map(ResourceKind::as_str))?;
+            Target::Lab(Resource::new(kind.name.parse().ok()?, name.text()?))
+        }
+        Binding::Docker => Target::Docker(docker::containers(binding, common.docker)?),
+        Binding::Kubernetes => Target::Kubernetes(kubernetes::objects(binding, common.kubernetes)?),
+        Binding::Command => Target::Command(programs::programs(binding)?),
+    })
 }

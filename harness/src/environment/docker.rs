@@ -85,6 +85,9 @@ impl Containers {
                 "pause",
                 "disconnect",
                 "block-ingress",
+                "latency",
+                "loss",
+                "command",
                 "respond",
             ],
             (None, Which::Name(_)) => &[
@@ -93,6 +96,9 @@ impl Containers {
                 "pause",
                 "disconnect",
                 "block-ingress",
+                "latency",
+                "loss",
+                "command",
                 "respond",
             ],
         }

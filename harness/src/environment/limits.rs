@@ -26,6 +26,8 @@ pub struct Limits {
     pub kill_switch: Option<PathBuf>,
     /// What of the lab may be touched. Default: everything.
     pub lab: Option<LabLimits>,
+    /// What of Kubernetes may be touched. Default: everything.
+    pub kubernetes: Option<KubernetesLimits>,
 }
 
 /// What of the lab may be touched.
@@ -34,6 +36,16 @@ pub struct Limits {
 pub struct LabLimits {
     /// The only kinds of things.
     pub kinds: Vec<String>,
+}
+
+/// What of Kubernetes may be touched.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct KubernetesLimits {
+    /// The only contexts; targets have to name theirs then. Default: every one.
+    pub contexts: Option<Vec<String>>,
+    /// The only namespaces; nodes, which are in none, may not be touched then. Default: every one.
+    pub namespaces: Option<Vec<String>>,
 }
 
 /// What a fault touches, as its binding resolved it.
@@ -52,6 +64,10 @@ pub enum Thing {
     Lab(blackstart_lab::control::Resource),
     /// Containers, or something of the lab that runs in one.
     Docker(super::Containers),
+    /// Objects of a Kubernetes cluster.
+    Kubernetes(super::Objects),
+    /// Whatever programs reach.
+    Command,
 }
 
 /// A limit that a fault would break.
@@ -77,6 +93,18 @@ pub enum Breach {
         /// The kinds that may be touched.
         may: String,
     },
+    /// The target is where nothing may be touched.
+    #[error("`limits: {limit}` does not name {place}, where `{target}` is: {may} may be touched")]
+    Place {
+        /// The limit's key.
+        limit: &'static str,
+        /// The target.
+        target: String,
+        /// Where it is.
+        place: String,
+        /// Where things may be touched.
+        may: String,
+    },
     /// Too many targets would be broken at the same time.
     #[error("`limits: at-once` is {most}, and with `{target}` it would be {count}: {broken}")]
     AtOnce {
@@ -96,6 +124,8 @@ impl From<&Target> for Thing {
         match target {
             Target::Lab(resource) => Self::Lab(resource.clone()),
             Target::Docker(containers) => Self::Docker(containers.clone()),
+            Target::Kubernetes(objects) => Self::Kubernetes(objects.clone()),
+            Target::Command(_) => Self::Command,
         }
     }
 }
@@ -137,7 +167,12 @@ impl Limits {
                     });
                 }
             }
-            Thing::Docker(_) => {}
+            Thing::Docker(_) | Thing::Command => {}
+            Thing::Kubernetes(objects) => {
+                if let Some(limits) = &self.kubernetes {
+                    limits.permit(target, objects)?;
+                }
+            }
         }
         let mut broken: Vec<&str> = broken.into_iter().chain([target]).collect();
         broken.sort_unstable();
@@ -165,9 +200,60 @@ impl Limits {
             .lab
             .as_ref()
             .map(|lab| format!("of the lab {}", lab.kinds.join(", ")));
+        let kubernetes = self.kubernetes.iter();
+        let contexts = kubernetes.clone().filter_map(|limits| {
+            let contexts = limits.contexts.as_ref()?;
+            Some(format!("contexts {}", contexts.join(", ")))
+        });
+        let namespaces = kubernetes.filter_map(|limits| {
+            let namespaces = limits.namespaces.as_ref()?;
+            Some(format!("namespaces {}", namespaces.join(", ")))
+        });
         let at_once = self.at_once.map(|most| format!("at most {most} at once"));
-        [targets, kinds, at_once].into_iter().flatten().collect()
+        let first = targets.into_iter().chain(kinds);
+        first
+            .chain(contexts)
+            .chain(namespaces)
+            .chain(at_once)
+            .collect()
     }
+}
+
+impl KubernetesLimits {
+    fn permit(&self, target: &str, objects: &super::Objects) -> Result<(), Breach> {
+        let context = objects.cluster.context.as_deref();
+        permit_place(
+            "kubernetes: contexts",
+            target,
+            self.contexts.as_deref(),
+            context,
+        )?;
+        permit_place(
+            "kubernetes: namespaces",
+            target,
+            self.namespaces.as_deref(),
+            objects.namespace.as_deref(),
+        )
+    }
+}
+
+/// Whether a place is among those where things may be touched. One that is not known is none of them.
+fn permit_place(
+    limit: &'static str,
+    target: &str,
+    may: Option<&[String]>,
+    place: Option<&str>,
+) -> Result<(), Breach> {
+    let Some(may) = may else { return Ok(()) };
+    if place.is_some_and(|place| may.iter().any(|known| known == place)) {
+        return Ok(());
+    }
+    Err(Breach::Place {
+        limit,
+        target: target.to_owned(),
+        place: place.map_or_else(|| "the default".to_owned(), |place| format!("`{place}`")),
+        may: only(may),
+    })
 }
 
 fn only(names: &[String]) -> String {
@@ -192,6 +278,17 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
         mapping.finish();
         Some(LabLimits { kinds: kinds? })
     });
+    let kubernetes = mapping.maybe("kubernetes", |kubernetes| {
+        let mut mapping = kubernetes.mapping()?;
+        let names = |names: Item<'_>| names.filled_list_of(Item::text);
+        let contexts = mapping.maybe("contexts", names);
+        let namespaces = mapping.maybe("namespaces", names);
+        mapping.finish();
+        Some(KubernetesLimits {
+            contexts: contexts?,
+            namespaces: namespaces?,
+        })
+    });
     mapping.finish();
     Some(Limits {
         max_fault: max_fault?,
@@ -199,6 +296,7 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
         at_once: at_once?,
         kill_switch: kill_switch?,
         lab: lab?,
+        kubernetes: kubernetes?,
     })
 }
 
@@ -221,6 +319,7 @@ mod tests {
     use blackstart_lab::control::Resource;
 
     use super::*;
+    use crate::environment::{Cluster, Objects};
 
     fn machine(target: &str) -> Touched {
         Touched {
@@ -266,6 +365,44 @@ mod tests {
             limits("workload").permit(&machine("vm"), []),
             Err(Breach::Kind { .. })
         ));
+    }
+
+    #[test]
+    fn of_kubernetes_only_the_places_that_are_named_may_be_touched() {
+        let limits = Limits {
+            kubernetes: Some(KubernetesLimits {
+                contexts: Some(vec!["staging".into()]),
+                namespaces: Some(vec!["shop".into()]),
+            }),
+            ..Limits::default()
+        };
+        let touched = |context: Option<&str>, namespace: Option<&str>| Touched {
+            target: "web".to_owned(),
+            thing: Thing::Kubernetes(Objects {
+                cluster: Cluster {
+                    kubeconfig: None,
+                    context: context.map(str::to_owned),
+                },
+                namespace: namespace.map(str::to_owned),
+                ..Objects::default()
+            }),
+        };
+        let words = |context, namespace| {
+            let breach = limits.permit(&touched(context, namespace), []).err();
+            breach.map(|breach| breach.to_string())
+        };
+        assert_eq!(words(Some("staging"), Some("shop")), None);
+        assert_eq!(
+            words(Some("production"), Some("shop")).as_deref(),
+            Some(
+                "`limits: kubernetes: contexts` does not name `production`, where `web` is: only staging may be touched"
+            )
+        );
+        // Where a target is that does not say so is not known before it is resolved.
+        for (context, namespace) in [(None, Some("shop")), (Some("staging"), None)] {
+            assert!(words(context, namespace).is_some_and(|words| words.contains("the default")));
+        }
+        assert_eq!(limits.words(), ["contexts staging", "namespaces shop"]);
     }
 
     #[test]

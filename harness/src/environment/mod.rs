@@ -3,7 +3,7 @@
 //! As in [`crate::drill`], the types have the shape of the file and `decode` builds them by hand.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -23,17 +23,29 @@ use crate::{
     source::{Document, FilledIn, Problems, Reading, Secrets, Variables},
 };
 
+pub(crate) mod binding;
 pub(crate) mod decode;
 pub(crate) mod docker;
 mod floor;
+mod governs;
+pub(crate) mod kubernetes;
 mod limits;
+mod name_servers;
+pub(crate) mod notify;
+pub(crate) mod programs;
 mod references;
 mod stack;
 
+pub use binding::Binding;
 pub(crate) use decode::{METHODS, RESERVED};
 pub use docker::{Containers, Docker, Which};
 pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
-pub use limits::{Breach, LabLimits, Limits, Thing, Touched};
+pub use governs::Governs;
+pub use kubernetes::{Cluster, Kubernetes, ObjectKind, Objects, OtherKind, WhichObjects};
+pub use limits::{Breach, KubernetesLimits, LabLimits, Limits, Thing, Touched};
+pub use name_servers::{AUTHORITIES, SYSTEM, is_outside, public_resolver};
+pub use notify::{Level, Notify, Pagerduty, Slack, Webhook};
+pub use programs::{HealthProgram, Programs};
 pub(crate) use references::check_abort_if;
 
 /// How many times as fast as the wall's clock a lab may run.
@@ -47,6 +59,18 @@ pub fn load(path: &Path, variables: Variables<'_>) -> (Option<Environment>, Prob
     }
     let environment = file.map(|file| file.environment);
     (environment.filter(|_| !problems.has_errors()), problems)
+}
+
+/// Whether a file is an environment and no drill, as far as it can be read.
+pub fn is_one(path: &Path) -> bool {
+    if path.is_dir() {
+        return false;
+    }
+    let (document, _) = Document::read(path, Reading::Original(&|_| None));
+    document.is_some_and(|document| {
+        let has = |key| document.root.get(key).is_some();
+        has("service") && has("tiers") && !has("drill")
+    })
 }
 
 /// An environment and the tree it was made from, in which the places of its names are found.
@@ -103,16 +127,22 @@ pub struct Environment {
     pub ledger: Option<Ledger>,
     /// Where the containers are that targets name.
     pub docker: Option<Docker>,
+    /// Where the objects of Kubernetes are that targets name.
+    pub kubernetes: Option<Kubernetes>,
     /// What faults can be applied to, by name.
     pub targets: BTreeMap<String, Target>,
     /// What a drill may do here, whatever it says.
     pub limits: Limits,
     /// What ends every drill here early.
     pub abort_if: Vec<Located<AbortIf>>,
+    /// Who is told while a drill runs.
+    pub notify: Vec<Notify>,
     /// Whether a drill runs here only for somebody who has given the environment's name.
     pub protected: bool,
     /// What the lab stands in for. Required if a target is bound to the lab.
     pub stack: Option<Stack>,
+    /// Which of its settings explains which part of a recovery.
+    pub governs: Governs,
     /// The file it came from.
     pub file: PathBuf,
     /// The text of the file as it was read, before `${NAME}` was filled in, so that no secret is in the copy that a run keeps.
@@ -236,6 +266,10 @@ pub struct HttpProbe {
     pub standby: Option<String>,
     /// The vantage of the lab's stack whose resolver it asks, as users in that region do. Default: the resolver.
     pub vantage: Option<String>,
+    /// The addresses it asks for and connects to. Default `ipv4`.
+    pub family: Family,
+    /// How long it keeps an answer of the resolver, as different clients do. Default `none`: it asks for every new connection.
+    pub dns_cache: DnsCache,
     /// A new connection for every sample, or one that is kept as long as it lasts. Default `new`.
     pub connection: Connection,
     /// From one sample to the next. Default `1s`.
@@ -260,6 +294,36 @@ pub enum Connection {
     KeepAlive,
 }
 
+/// The addresses that a probe asks for and connects to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// A records.
+    #[default]
+    Ipv4,
+    /// AAAA records. A lab answers them with addresses that lead to the same sockets as its IPv4 addresses.
+    Ipv6,
+}
+
+/// How long a client keeps what a resolver answered, whatever that says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnsCache {
+    /// Not at all: it asks for every new connection (glibc without a caching daemon).
+    #[default]
+    None,
+    /// As long as its TTL.
+    Ttl,
+    /// As long as its TTL, and a minute at least (Chromium, Firefox).
+    #[serde(rename = "at-least-60s")]
+    AtLeastMinute,
+    /// As long as its TTL, and five minutes at most (the resolver of a VPC).
+    #[serde(rename = "at-most-300s")]
+    AtMostFiveMinutes,
+    /// For ever (a JVM with a security manager, nginx with a name in `proxy_pass`).
+    ForEver,
+}
+
 /// A probe that asks a name server.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -268,17 +332,34 @@ pub struct DnsProbe {
     pub name: String,
     /// The name asked for. Default: the host of the service's URL.
     pub query: String,
-    /// Whom to ask: `authority`, `resolver` and the names of vantages are the lab's; otherwise an address, `192.0.2.53` or
-    /// `192.0.2.53:5353`.
+    /// Whom to ask: `authority`, `resolver` and the names of vantages are the lab's; `authorities` is every server of the name's zone,
+    /// each a probe of its own; `system` is this machine's; `cloudflare`, `google`, `opendns` and `quad9` are public; otherwise an
+    /// address, `192.0.2.53` or `192.0.2.53:5353`.
     pub server: String,
-    /// How to look. Default: `authority` for the server of that name, `recursive` otherwise.
+    /// How to look. Default: `authority` for `authority` and `authorities`, `recursive` otherwise.
     pub view: DnsView,
+    /// The records asked for. Default `A`.
+    pub r#type: DnsType,
     /// From one sample to the next. Default `1s`.
     #[schemars(with = "DurationText")]
     pub every: Duration,
     /// How long a sample may take before it is given up. Default `2s`.
     #[schemars(with = "DurationText")]
     pub timeout: Duration,
+}
+
+/// The type of record that a DNS probe asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+pub enum DnsType {
+    /// IPv4 addresses.
+    #[default]
+    A,
+    /// IPv6 addresses.
+    #[serde(rename = "AAAA")]
+    Aaaa,
+    /// Texts.
+    #[serde(rename = "TXT")]
+    Txt,
 }
 
 /// Which question a DNS probe answers.
@@ -314,6 +395,10 @@ pub enum Target {
     Lab(Resource),
     /// Containers, or something of the lab that runs in one.
     Docker(Containers),
+    /// Objects of a Kubernetes cluster.
+    Kubernetes(Objects),
+    /// Whatever programs reach.
+    Command(Programs),
 }
 
 impl Ledger {
@@ -371,42 +456,38 @@ impl Probe {
     }
 }
 
+impl DnsCache {
+    /// How long an answer with this TTL is kept.
+    pub fn keeps(self, ttl: Duration) -> Duration {
+        match self {
+            Self::None => Duration::ZERO,
+            Self::Ttl => ttl,
+            Self::AtLeastMinute => ttl.max(Duration::from_mins(1)),
+            Self::AtMostFiveMinutes => ttl.min(Duration::from_mins(5)),
+            Self::ForEver => Duration::MAX,
+        }
+    }
+
+    /// The word that files have for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Ttl => "ttl",
+            Self::AtLeastMinute => "at-least-60s",
+            Self::AtMostFiveMinutes => "at-most-300s",
+            Self::ForEver => "for-ever",
+        }
+    }
+}
+
 impl Target {
     /// The words of the faults that can be applied to it.
-    pub fn faults(&self) -> &'static [&'static str] {
+    pub fn faults(&self) -> Vec<&'static str> {
         match self {
-            Self::Lab(resource) => match resource.kind {
-                ResourceKind::Workload => &[
-                    "scale",
-                    "stop",
-                    "kill",
-                    "pause",
-                    "block-ingress",
-                    "respond",
-                    "lose-zone",
-                ],
-                ResourceKind::VirtualMachine
-                | ResourceKind::StaticSite
-                | ResourceKind::LoadBalancer
-                | ResourceKind::Distribution
-                | ResourceKind::Bucket => &[
-                    "stop",
-                    "kill",
-                    "pause",
-                    "block-ingress",
-                    "respond",
-                    "expire-certificate",
-                ],
-                ResourceKind::RecordSet => &["shift-weights"],
-                ResourceKind::Database => &["failover-database"],
-                ResourceKind::TargetGroup => &["break-health-path"],
-                ResourceKind::HealthCheck => &[
-                    "break-health-path",
-                    "invert-health-check",
-                    "disable-health-check",
-                ],
-            },
-            Self::Docker(containers) => containers.faults(),
+            Self::Lab(resource) => of_the_lab(resource.kind).to_vec(),
+            Self::Docker(containers) => containers.faults().to_vec(),
+            Self::Kubernetes(objects) => objects.faults().to_vec(),
+            Self::Command(programs) => programs.faults(),
         }
     }
 
@@ -415,7 +496,61 @@ impl Target {
         match self {
             Self::Lab(resource) => Some(resource),
             Self::Docker(containers) => containers.part.as_ref(),
+            Self::Kubernetes(_) | Self::Command(_) => None,
         }
+    }
+
+    /// What reaches it.
+    pub fn binding(&self) -> Binding {
+        match self {
+            Self::Lab(_) => Binding::Lab,
+            Self::Docker(_) => Binding::Docker,
+            Self::Kubernetes(_) => Binding::Kubernetes,
+            Self::Command(_) => Binding::Command,
+        }
+    }
+}
+
+/// The words of the faults that a kind of thing in the lab can have.
+fn of_the_lab(kind: ResourceKind) -> &'static [&'static str] {
+    match kind {
+        ResourceKind::Workload => &[
+            "scale",
+            "stop",
+            "kill",
+            "pause",
+            "block-ingress",
+            "respond",
+            "lose-zone",
+        ],
+        ResourceKind::LoadBalancer => &[
+            "stop",
+            "kill",
+            "pause",
+            "block-ingress",
+            "respond",
+            "expire-certificate",
+            "lose-zone",
+        ],
+        ResourceKind::VirtualMachine
+        | ResourceKind::StaticSite
+        | ResourceKind::Distribution
+        | ResourceKind::Bucket => &[
+            "stop",
+            "kill",
+            "pause",
+            "block-ingress",
+            "respond",
+            "expire-certificate",
+        ],
+        ResourceKind::RecordSet => &["shift-weights"],
+        ResourceKind::Database => &["failover-database"],
+        ResourceKind::TargetGroup => &["break-health-path"],
+        ResourceKind::HealthCheck => &[
+            "break-health-path",
+            "invert-health-check",
+            "disable-health-check",
+        ],
     }
 }
 
@@ -440,10 +575,14 @@ impl Environment {
         ])
     }
 
-    /// Whether its targets are containers.
+    /// Whether some of its targets are containers.
     pub fn is_in_containers(&self) -> bool {
-        let mut targets = self.targets.values();
-        targets.any(|target| matches!(target, Target::Docker(_)))
+        self.bindings().contains(&Binding::Docker)
+    }
+
+    /// What reaches its targets.
+    pub fn bindings(&self) -> BTreeSet<Binding> {
+        self.targets.values().map(Target::binding).collect()
     }
 
     /// Which way probes go to containers, in words, because the same fault looks different on each (docs/faults.md).

@@ -7,7 +7,7 @@ use std::{
 
 use blackstart_lab::control::ResourceKind;
 
-use super::{Containers, DnsView, Environment, Ledger, Probe, Target, stack};
+use super::{Binding, Containers, DnsView, Environment, Ledger, Probe, Target, stack};
 use crate::{
     drill::{AbortIf, Located, duration_words},
     source::{
@@ -143,8 +143,8 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
                         context.file(),
                         server.place,
                         format!(
-                            "{} is no name server: expected `authority`, `resolver`, a vantage of the stack or an address such as \
-                             `192.0.2.53:53`",
+                            "{} is no name server: expected `authority`, `resolver` or a vantage of the stack, `authorities`, `system`, a \
+                             public resolver such as `cloudflare`, or an address such as `192.0.2.53:53`",
                             shown(server)
                         ),
                     ));
@@ -159,10 +159,12 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
                                 probe.server
                             ),
                         )
-                        .with_hint("give the address of a name server, such as `192.0.2.53`"),
+                        .with_hint("write `authorities`, `system`, a public resolver such as `cloudflare`, or an address"),
                     );
                 }
-                if probe.server == "resolver" && probe.view == DnsView::Authority {
+                let is_resolver = probe.server == "resolver"
+                    || super::is_outside(&probe.server) && probe.server != super::AUTHORITIES;
+                if is_resolver && probe.view == DnsView::Authority {
                     context.push(Problem::error(
                         context.file(),
                         node.follow(&[Key("dns"), Key("view")]).place,
@@ -201,6 +203,7 @@ fn check_probes(context: &Context<'_>, document: &Document, environment: &Enviro
 /// Whether a DNS probe's server is the lab's, one of its vantages, or an address.
 fn names_a_server(server: &str, environment: &Environment) -> bool {
     matches!(server, "authority" | "resolver")
+        || super::is_outside(server)
         || server.parse::<IpAddr>().is_ok()
         || server.parse::<SocketAddr>().is_ok()
         || environment
@@ -256,6 +259,14 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                 let known = environment.targets.keys().map(String::as_str);
                 context.report_unknown(node, "target", known);
             }
+            Some(Target::Command(programs)) if programs.health.is_none() => context.push(
+                Problem::error(
+                    context.file(),
+                    node.place,
+                    "nothing tells the health of this target",
+                )
+                .with_hint("give its `command:` a `health: { run: […] }`"),
+            ),
             // A container may have a health check of its own, which only the engine knows.
             Some(target) if target.resource().is_none() => {}
             Some(
@@ -269,6 +280,8 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                 | ResourceKind::TargetGroup
                 | ResourceKind::LoadBalancer
                 | ResourceKind::Database => {}
+                // Its readiness probe is one.
+                ResourceKind::Workload if is_probed(environment, &resource.name) => {}
                 ResourceKind::Workload
                 | ResourceKind::VirtualMachine
                 | ResourceKind::StaticSite
@@ -288,7 +301,7 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                     ),
                 ),
             },
-            Some(Target::Docker(_)) => {}
+            Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_)) => {}
         }
     }
 }
@@ -335,16 +348,13 @@ fn check_targets(context: &Context<'_>, document: &Document, environment: &Envir
     let is_lab = |target: &Target| matches!(target, Target::Lab(_));
     let is_mixed = environment.is_in_containers() && environment.targets.values().any(is_lab);
     for (name, target) in &environment.targets {
-        let binding = match target {
-            Target::Lab(_) => "lab",
-            Target::Docker(_) => "docker",
-        };
+        let binding = target.binding().as_str();
         let node = document.follow(&[Key("targets"), Key(name), Key(binding)]);
-        if is_mixed {
+        if is_mixed && matches!(target.binding(), Binding::Lab | Binding::Docker) {
             context.push(Problem::error(
                 context.file(),
                 node.place,
-                "some targets are in the lab and some in containers: an environment is one or the other",
+                "some targets are in the lab and some in containers: the one `stack` of an environment is in the one or the other",
             ));
             return;
         }
@@ -457,4 +467,12 @@ pub(crate) fn check_abort_if(
             }
         }
     }
+}
+
+/// Whether a workload has a readiness probe; in a copy of an environment, which has no stack any more, it is taken to have one.
+fn is_probed(environment: &Environment, workload: &str) -> bool {
+    environment.stack.as_ref().is_none_or(|stack| {
+        let workload = stack.workloads.get(workload);
+        workload.is_none_or(|workload| workload.readiness.is_some())
+    })
 }

@@ -2,6 +2,7 @@
 
 mod data;
 mod distribution;
+mod pods;
 mod references;
 
 use std::{
@@ -112,10 +113,18 @@ fn record(item: Item<'_>) -> Option<Record> {
     let mut record = item.mapping()?;
     let name = record.require("name", host_name);
     let r#type = record.require("type", |kind| {
-        kind.word(&[("A", RecordType::A), ("CNAME", RecordType::Cname)])
+        kind.word(&[
+            ("A", RecordType::A),
+            ("AAAA", RecordType::Aaaa),
+            ("CNAME", RecordType::Cname),
+            ("TXT", RecordType::Txt),
+        ])
     });
     let ttl_item = record.optional("ttl");
-    let value = record.require("value", host_name);
+    let value = record.require("value", |value| match r#type {
+        Some(RecordType::Txt) => value.text(),
+        Some(RecordType::A | RecordType::Aaaa | RecordType::Cname) | None => host_name(value),
+    });
     let alias = record.maybe("alias", |alias| {
         let mut mapping = alias.mapping()?;
         let evaluate = mapping.require("evaluate-target-health", Item::boolean);
@@ -333,6 +342,13 @@ fn load_balancer(item: Item<'_>) -> Option<LoadBalancer> {
     let health_propagation =
         balancer.default("health-propagation", Duration::from_secs(5), Item::duration);
     let flows = balancer.default("flows", Flows::Tracked, flows);
+    let node_withdrawal =
+        balancer.default("node-withdrawal", Duration::from_secs(15), Item::duration);
+    let client_keep_alive = balancer.default(
+        "client-keep-alive",
+        Duration::from_hours(1),
+        Item::positive_duration,
+    );
     balancer.finish();
     Some(LoadBalancer {
         dns_name: dns_name?,
@@ -340,6 +356,8 @@ fn load_balancer(item: Item<'_>) -> Option<LoadBalancer> {
         listeners: listeners?,
         health_propagation: health_propagation?,
         flows: flows?,
+        node_withdrawal: node_withdrawal?,
+        client_keep_alive: client_keep_alive?,
     })
 }
 
@@ -406,6 +424,10 @@ fn workload(item: Item<'_>) -> Option<Workload> {
     let start_up = workload.default("start-up", Duration::from_secs(20), Item::duration);
     let serves = workload.require("serves", serves);
     let server = workload.require("server", header_value);
+    let readiness = workload.maybe("readiness", pods::probe);
+    let liveness = workload.maybe("liveness", pods::liveness);
+    let capacity = workload.maybe("capacity", pods::capacity);
+    let reconciled_after = workload.maybe("reconciled-after", Item::duration);
     workload.finish();
     Some(Workload {
         replicas: replicas?,
@@ -413,6 +435,10 @@ fn workload(item: Item<'_>) -> Option<Workload> {
         start_up: start_up?,
         serves: serves?,
         server: server?,
+        readiness: readiness?,
+        liveness: liveness?,
+        capacity: capacity?,
+        reconciled_after: reconciled_after?,
     })
 }
 
@@ -446,11 +472,17 @@ fn serves(item: Item<'_>) -> Option<Serves> {
     let database = mapping.require("database", Item::name);
     let health_includes_database =
         mapping.default("health-includes-database", false, Item::boolean);
+    let readiness_includes_database = mapping.default(
+        "readiness-includes-database",
+        health_includes_database.unwrap_or(false),
+        Item::boolean,
+    );
     mapping.finish();
     Some(Serves::Application {
         context_path: context_path?,
         database: database?,
         health_includes_database: health_includes_database?,
+        readiness_includes_database: readiness_includes_database?,
     })
 }
 

@@ -9,7 +9,7 @@
 
 pub(crate) mod course;
 pub(crate) mod disruption;
-mod histogram;
+pub(crate) mod histogram;
 pub(crate) mod lifetime;
 mod sequence;
 pub(crate) mod span;

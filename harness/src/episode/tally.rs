@@ -68,6 +68,19 @@ pub(crate) struct Answers {
     pub(crate) samples: u64,
 }
 
+/// Answers in a row that an edge had kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hits {
+    /// The tier that had given the answer.
+    pub(crate) tier: String,
+    /// When the first of them was sent.
+    pub(crate) first: Duration,
+    /// When the last of them was sent.
+    pub(crate) last: Duration,
+    /// How many.
+    pub(crate) samples: u64,
+}
+
 /// Void samples in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gap {
@@ -93,6 +106,9 @@ pub(crate) struct Tally {
     latency: Histogram,
     lateness: Histogram,
     answers: Vec<Answers>,
+    hits: Vec<Hits>,
+    /// Whether the last sample was one of them.
+    was_hit: bool,
     gaps: Vec<Gap>,
     gap: Option<Gap>,
     last_good: Option<Sample>,
@@ -151,6 +167,11 @@ impl Tally {
         &self.answers
     }
 
+    /// Answers that said of themselves that an edge had kept them, in runs.
+    pub(crate) fn hits(&self) -> &[Hits] {
+        &self.hits
+    }
+
     /// Where nothing was known for three samples or more.
     pub(crate) fn gaps(&self) -> &[Gap] {
         &self.gaps
@@ -199,6 +220,7 @@ impl Tally {
             .record(sample.start.saturating_sub(sample.scheduled));
         self.end_gap();
         self.note_answer(sample);
+        self.note_hit(sample);
     }
 
     /// Counts samples that are missing from the record.
@@ -238,6 +260,29 @@ impl Tally {
     fn end_gap(&mut self) {
         self.gaps
             .extend(self.gap.take().filter(|gap| gap.samples >= GAP));
+    }
+
+    fn note_hit(&mut self, sample: &Sample) {
+        let x_cache = sample.headers.get("x-cache");
+        let is_hit = x_cache.is_some_and(|value| value.starts_with("Hit"));
+        let tier = sample.tier.as_ref().filter(|_| is_hit);
+        let Some(tier) = tier.filter(|_| sample.verdict == SampleVerdict::Good) else {
+            self.was_hit = false;
+            return;
+        };
+        match self.hits.last_mut() {
+            Some(last) if self.was_hit && last.tier == *tier => {
+                last.last = sample.start;
+                last.samples += 1;
+            }
+            Some(_) | None => self.hits.push(Hits {
+                tier: tier.clone(),
+                first: sample.start,
+                last: sample.start,
+                samples: 1,
+            }),
+        }
+        self.was_hit = true;
     }
 
     fn note_answer(&mut self, sample: &Sample) {

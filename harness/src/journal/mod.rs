@@ -14,9 +14,13 @@ use std::{net::SocketAddr, path::PathBuf};
 pub use file::{Held, Writer, read};
 pub(crate) use owner::host_name;
 pub use owner::{Liveness, Owner, Place};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{provider::Undo, timeline::FaultStep};
+use crate::{
+    environment::{Binding, Cluster},
+    provider::Undo,
+    timeline::FaultStep,
+};
 
 /// The file's name in the folder of a drill.
 pub const FILE_NAME: &str = "undo.ndjson";
@@ -64,8 +68,11 @@ pub enum Record {
         /// The number of its process.
         process: u32,
     },
-    /// The targets are gone, and with them whatever was broken in them.
+    /// Targets are gone, and with them whatever was broken in them.
     Gone {
+        /// The binding of those targets; all of them where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        binding: Option<String>,
         /// Why that is known.
         why: String,
     },
@@ -87,8 +94,10 @@ pub struct Header {
     pub environment: String,
     /// The environment's file.
     pub environment_file: PathBuf,
-    /// How the targets are reached by somebody who has nothing but this journal.
-    pub access: Access,
+    /// How the targets are reached by somebody who has nothing but this journal: each system once. Journals of before there were
+    /// several have the one as it is.
+    #[serde(deserialize_with = "one_or_several")]
+    pub access: Vec<Access>,
     /// The timeline's file, in the journal's own folder.
     pub events: String,
     /// Whose run it is.
@@ -123,6 +132,18 @@ pub enum Access {
         engine: String,
         /// The Compose project that is drilled, or nothing if targets are containers of any.
         project: Option<String>,
+    },
+    /// A Kubernetes cluster.
+    Kubernetes {
+        /// The kubeconfig and context that lead there; credentials stay where those name them.
+        cluster: Cluster,
+        /// The API server's address: a context may lead elsewhere later.
+        server: String,
+    },
+    /// Programs of the user's own, which the undo records name.
+    Command {
+        /// The environment that they are of: what they reach is not known otherwise.
+        environment: String,
     },
 }
 
@@ -219,7 +240,30 @@ impl Access {
         match (self, other) {
             (Self::Lab { id: one, .. }, Self::Lab { id: other, .. }) => one == other,
             (Self::Docker { .. }, Self::Docker { .. }) => self == other,
-            (Self::InProcess | Self::Lab { .. } | Self::Docker { .. }, _) => false,
+            (Self::Kubernetes { server: one, .. }, Self::Kubernetes { server: other, .. }) => {
+                one == other
+            }
+            (Self::Command { environment: one }, Self::Command { environment: other }) => {
+                one == other
+            }
+            (
+                Self::InProcess
+                | Self::Lab { .. }
+                | Self::Docker { .. }
+                | Self::Kubernetes { .. }
+                | Self::Command { .. },
+                _,
+            ) => false,
+        }
+    }
+
+    /// The binding that it is of.
+    pub fn binding(&self) -> Binding {
+        match self {
+            Self::InProcess | Self::Lab { .. } => Binding::Lab,
+            Self::Docker { .. } => Binding::Docker,
+            Self::Kubernetes { .. } => Binding::Kubernetes,
+            Self::Command { .. } => Binding::Command,
         }
     }
 
@@ -227,9 +271,37 @@ impl Access {
     pub fn outlives_the_harness(&self) -> bool {
         match self {
             Self::InProcess => false,
-            Self::Lab { .. } | Self::Docker { .. } => true,
+            Self::Lab { .. }
+            | Self::Docker { .. }
+            | Self::Kubernetes { .. }
+            | Self::Command { .. } => true,
         }
     }
+}
+
+impl Header {
+    /// Whether what is broken of a binding's targets stays broken when the harness is gone. A binding that the header does not
+    /// name counts as what it does name.
+    pub fn outlives_the_harness(&self, binding: &str) -> bool {
+        let of_binding = |access: &&Access| access.binding().as_str() == binding;
+        let is_named = self.access.iter().any(|access| of_binding(&access));
+        let mut accesses = self.access.iter();
+        accesses.any(|access| access.outlives_the_harness() && (!is_named || of_binding(&access)))
+    }
+}
+
+/// What an earlier version wrote is one, as it is.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Access>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrSeveral {
+        Several(Vec<Access>),
+        One(Access),
+    }
+    Ok(match OneOrSeveral::deserialize(deserializer)? {
+        OneOrSeveral::Several(accesses) => accesses,
+        OneOrSeveral::One(access) => vec![access],
+    })
 }
 
 impl Journal {
@@ -280,7 +352,11 @@ impl Journal {
                         owe_what_is_beneath(&mut captured, at);
                     }
                 }
-                Record::Gone { .. } => captured.clear(),
+                Record::Gone { binding, .. } => captured.retain(|left| {
+                    binding
+                        .as_ref()
+                        .is_some_and(|gone| *gone != left.undo.binding)
+                }),
                 Record::Opened(_)
                 | Record::TakenOver { .. }
                 | Record::Guarded { .. }
@@ -325,7 +401,11 @@ impl Journal {
             return false;
         }
         match self.header() {
-            Some(header) => !header.access.outlives_the_harness() || self.leftovers().is_empty(),
+            Some(header) => {
+                let leftovers = self.leftovers();
+                let mut bindings = leftovers.iter().map(|left| &left.undo.binding);
+                !bindings.any(|binding| header.outlives_the_harness(binding))
+            }
             None => self.is_settled() && self.leftovers().is_empty(),
         }
     }

@@ -11,12 +11,12 @@ fn header() -> Header {
         drill: "scale-to-zero".into(),
         environment: "three-tier".into(),
         environment_file: "fixtures/environments/three-tier.yaml".into(),
-        access: Access::Lab {
+        access: vec![Access::Lab {
             address: "127.0.0.1:4000".parse().unwrap(),
             id: "ab12".into(),
             token_file: "/run/lab.json".into(),
             process: None,
-        },
+        }],
         events: "events.ndjson".into(),
         owner: Owner::this(),
         started_at: "2026-01-01T00:00:00Z".into(),
@@ -198,7 +198,7 @@ fn damage_that_a_person_has_settled_waits_for_nobody() {
 #[test]
 fn what_was_in_the_harness_itself_is_gone_with_it() {
     let in_process = Header {
-        access: Access::InProcess,
+        access: vec![Access::InProcess],
         ..header()
     };
     for (header, clean) in [(header(), false), (in_process, true)] {
@@ -206,6 +206,65 @@ fn what_was_in_the_harness_itself_is_gone_with_it() {
         assert_eq!(journal.is_clean(), clean);
         assert_eq!(ids(&journal), [0]);
     }
+}
+
+/// A run of a lab in the harness's own process and of a cluster.
+fn of_two_systems() -> Header {
+    let cluster = Access::Kubernetes {
+        cluster: Cluster::default(),
+        server: "https://192.0.2.1:6443/".into(),
+    };
+    Header {
+        access: vec![Access::InProcess, cluster],
+        ..header()
+    }
+}
+
+fn captured_of(id: usize, binding: &str) -> Record {
+    let Record::Captured { at, mut undo, .. } = captured(id) else {
+        panic!("is captured")
+    };
+    undo.binding = binding.to_owned();
+    Record::Captured { id, at, undo }
+}
+
+#[test]
+fn of_two_systems_only_what_outlives_the_harness_is_left_when_it_is_gone() {
+    let mut records = vec![
+        Record::Opened(Box::new(of_two_systems())),
+        captured_of(0, "lab"),
+        captured_of(1, "kubernetes"),
+    ];
+    assert!(!Journal::parse(&bytes(&records)).is_clean());
+    records.push(step(1, FaultStep::Restored));
+    let journal = Journal::parse(&bytes(&records));
+    assert_eq!(ids(&journal), [0]);
+    assert!(journal.is_clean());
+}
+
+#[test]
+fn a_system_that_is_gone_takes_only_its_own_targets_with_it() {
+    let gone = Record::Gone {
+        binding: Some("lab".to_owned()),
+        why: "its process is gone".to_owned(),
+    };
+    let journal = Journal::parse(&bytes(&[
+        Record::Opened(Box::new(of_two_systems())),
+        captured_of(0, "lab"),
+        captured_of(1, "kubernetes"),
+        gone,
+    ]));
+    assert_eq!(ids(&journal), [1]);
+}
+
+#[test]
+fn a_journal_of_before_there_were_several_systems_is_read() {
+    let header = header();
+    let mut value = serde_json::to_value(&header).unwrap();
+    let only = value["access"][0].clone();
+    assert!(only.get("lab").is_some());
+    value["access"] = only;
+    assert_eq!(serde_json::from_value::<Header>(value).unwrap(), header);
 }
 
 #[tokio::test]

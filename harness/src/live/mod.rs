@@ -5,6 +5,7 @@
 //! - `screen` draws strips in place.
 
 mod probe;
+pub mod room;
 mod screen;
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,8 @@ pub struct Live {
     /// The last tick that saw one.
     last_spoken: Option<Instant>,
     last_drawn: Option<Instant>,
+    /// What can be typed, below what is redrawn.
+    prompt: Option<String>,
 }
 
 enum Output {
@@ -129,6 +132,7 @@ impl Live {
             spoke: false,
             last_spoken: None,
             last_drawn: None,
+            prompt: None,
         }
     }
 
@@ -172,6 +176,18 @@ impl Live {
     pub fn error(&mut self, text: &str) {
         let text = harmless(text).into_owned();
         self.put(&text);
+    }
+
+    /// Shows what can be typed, or what is being typed: below whatever is redrawn, or as a line where nothing is.
+    pub fn prompt(&mut self, text: &str) {
+        let text = harmless(text).into_owned();
+        match &self.output {
+            Output::Strips(_) => {
+                self.prompt = Some(text);
+                self.draw();
+            }
+            Output::Lines(_) | Output::Quiet(_) => self.put(&text),
+        }
     }
 
     /// Ends the display and erases what is redrawn.
@@ -244,7 +260,9 @@ impl Live {
 
     fn draw(&mut self) {
         if let Output::Strips(screen) = &mut self.output {
-            screen.draw(&frame(&self.watches, &self.style));
+            let mut lines = frame(&self.watches, &self.style);
+            lines.extend(self.prompt.clone());
+            screen.draw(&lines);
             self.last_drawn = Some(Instant::now());
         }
     }
@@ -299,7 +317,7 @@ impl Line {
             _ if self.trouble => Tone::Bad,
             "FAULT" | "IMPACT" => Tone::Warning,
             "UP" | "STABLE" | "BACK" => Tone::Good,
-            "DNS" | "DETECT" | "REVERT" => Tone::Other,
+            "DNS" | "DETECT" | "REVERT" | "MARK" | "GO ON" => Tone::Other,
             _ => Tone::Faint,
         }
     }

@@ -58,6 +58,7 @@ fn run(drill: &str) -> Entry {
         command: Vec::new(),
         host: "runner-1".to_owned(),
         seed: 7,
+        repeat: None,
         speed: 30.0,
         dry_run: false,
         tiers: vec!["primary".to_owned(), "vm".to_owned()],

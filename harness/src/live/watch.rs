@@ -1,11 +1,16 @@
 //! What is known of a drill while it runs. Much simpler than the judge: the last that each probe saw, since when, and a strip.
 
+mod picture;
+
 use std::time::Duration;
+
+pub(super) use picture::Picture;
 
 use super::probe::{
     COLUMNS, ProbeWatch, Role, Sight, cell, column, seconds, sight, stands_for_users, strip,
 };
 use crate::{
+    drill::duration_words,
     report::{
         Style,
         hostile::harmless,
@@ -14,7 +19,8 @@ use crate::{
         style::Tone,
     },
     timeline::{
-        Entry, Event, FaultStep, Outcome, Phase, RunStarted, Sample, SampleVerdict, TierChecked,
+        Act, Entry, Event, FaultStep, Outcome, Phase, RunStarted, Sample, SampleVerdict,
+        TierChecked,
     },
     verdict::word,
 };
@@ -45,7 +51,8 @@ pub(super) struct Watch {
     first_tier: Option<String>,
     faults: Vec<String>,
     probes: Vec<ProbeWatch>,
-    phase: Phase,
+    /// None where nothing is broken and nobody goes through phases.
+    phase: Option<Phase>,
     phase_since: Duration,
     /// When the first fault was issued.
     fault: Option<Duration>,
@@ -56,6 +63,15 @@ pub(super) struct Watch {
     /// Whether users are down, or were and have not been stable since.
     disturbed: bool,
     back: bool,
+    /// What a person is asked to do, and until when.
+    asked: Option<(String, Duration)>,
+    /// When users were last seen to have recovered.
+    recovered: Option<Duration>,
+    /// What came of it, once it is over.
+    came: Option<String>,
+    /// Columns that have left the strips on the left, where nobody knows how long it goes on; none where all are drawn closer together
+    /// instead.
+    gone: Option<usize>,
     /// The time of the last event.
     now: Duration,
     /// What a column of a strip stands for.
@@ -73,17 +89,25 @@ impl Watch {
             first_tier: None,
             faults: Vec::new(),
             probes: Vec::new(),
-            phase: Phase::SteadyState,
+            phase: None,
             phase_since: Duration::ZERO,
             fault: None,
             revert: None,
             issued: Vec::new(),
             disturbed: false,
             back: false,
+            asked: None,
+            recovered: None,
+            came: None,
+            gone: None,
             now: Duration::ZERO,
             slice: Duration::from_secs(1),
             ended: false,
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -96,7 +120,7 @@ impl Watch {
         match &entry.event {
             Event::Run(run) => vec![self.started(run)],
             Event::Phase { phase } => {
-                (self.phase, self.phase_since) = (*phase, entry.at);
+                (self.phase, self.phase_since) = (Some(*phase), entry.at);
                 vec![self.tell("PHASE", word(*phase))]
             }
             Event::Sample(sample) => self.sample(sample),
@@ -135,6 +159,11 @@ impl Watch {
                 };
                 vec![self.tell("LEDGER", text)]
             }
+            Event::Operator { role, act } => {
+                let who = harmless(role.as_deref().unwrap_or("operator")).into_owned();
+                let line = self.operator(&who, act);
+                vec![line]
+            }
             Event::Note { text } => vec![self.tell("NOTE", harmless(text).into_owned())],
             Event::Interrupted { signal } => {
                 vec![self.trouble(
@@ -144,7 +173,9 @@ impl Watch {
             }
             Event::Ended { outcome, .. } => {
                 self.ended = true;
-                vec![self.outcome(outcome)]
+                let line = self.outcome(outcome);
+                self.came = Some(line.text.clone());
+                vec![line]
             }
         }
     }
@@ -165,7 +196,7 @@ impl Watch {
         let users = self
             .users()
             .map_or_else(String::new, |users| format!(" {}", users.state(self.now)));
-        format!("{} {}{users}", self.name, word(self.phase))
+        format!("{} {}{users}", self.name, self.phase_word())
     }
 
     /// The drill as a block of lines.
@@ -175,7 +206,14 @@ impl Watch {
         } else {
             String::new()
         };
-        let mut facts = format!("{}{speed}   {}", self.environment, self.phase_and_time());
+        // Where nothing is broken it has the environment's own name.
+        let environment = if self.gone.is_some() {
+            ""
+        } else {
+            &self.environment
+        };
+        let facts = format!("{environment}{speed}   {}", self.phase_and_time());
+        let mut facts = facts.trim_start().to_owned();
         if let Some(fault) = self.fault {
             facts = format!(
                 "{facts}   fault +{}",
@@ -186,6 +224,11 @@ impl Watch {
             "{}   {facts}",
             style.paint(Tone::Strong, &self.name)
         )];
+        if let Some((text, until)) = &self.asked {
+            let left = seconds(until.saturating_sub(self.now));
+            let asked = format!(" PAUSE {text}   {left} left");
+            lines.push(style.paint(Tone::Warning, &asked));
+        }
         for probe in &self.probes {
             lines.push(format!(
                 " {} {}  {}",
@@ -218,10 +261,21 @@ impl Watch {
         let elapsed = self.now.saturating_sub(self.phase_since).as_secs();
         format!(
             "{} {:02}:{:02}",
-            word(self.phase),
+            self.phase_word(),
             elapsed / 60,
             elapsed % 60
         )
+    }
+
+    fn phase_word(&self) -> String {
+        self.phase.map_or_else(|| "watching".to_owned(), word)
+    }
+
+    /// The column of a time in the strips that are shown.
+    fn column(&self, at: Duration) -> usize {
+        column(at, self.slice)
+            .saturating_sub(self.gone.unwrap_or(0))
+            .min(COLUMNS - 1)
     }
 
     fn status(&self, probe: &ProbeWatch, style: &Style) -> String {
@@ -264,6 +318,14 @@ impl Watch {
     /// Moves the clock, and halves the strips when they are full.
     fn advance(&mut self, at: Duration) {
         self.now = self.now.max(at);
+        if let Some(gone) = &mut self.gone {
+            let beyond = (column(self.now, self.slice) + 1).saturating_sub(*gone + COLUMNS);
+            *gone += beyond;
+            for probe in &mut self.probes {
+                probe.cells.drain(..beyond.min(probe.cells.len()));
+            }
+            return;
+        }
         while column(self.now, self.slice) >= COLUMNS {
             self.slice *= 2;
             for probe in &mut self.probes {
@@ -288,6 +350,12 @@ impl Watch {
             .collect();
         self.probes = run.probes.iter().map(ProbeWatch::new).collect();
         // As the judge has it: the first that reads on new connections stands for users.
+        // A drill has an end, and all of it is shown; whoever watches wants to see the last of it.
+        if run.faults.is_empty() {
+            self.gone = Some(0);
+            let fastest = run.probes.iter().map(|probe| probe.every).min();
+            self.slice = fastest.unwrap_or_default().max(Duration::from_secs(1));
+        }
         let users = run
             .probes
             .iter()
@@ -300,6 +368,12 @@ impl Watch {
         } else {
             String::new()
         };
+        if self.gone.is_some() {
+            return self.tell(
+                "WATCH",
+                format!("{}{speed}; Ctrl-C ends it", self.environment),
+            );
+        }
         let text = format!(
             "{} on {}{speed}, run {}, seed {}",
             harmless(&run.drill),
@@ -318,7 +392,7 @@ impl Watch {
         else {
             return Vec::new();
         };
-        let column = column(sample.end, self.slice).min(COLUMNS - 1);
+        let column = self.column(sample.end);
         let probe = &mut self.probes[place];
         let Some(sight) = sight(sample) else {
             probe.mark(column, Cell::Unknown);
@@ -353,6 +427,9 @@ impl Watch {
         if role == Role::Users {
             self.back = false;
             self.disturbed |= sight == Sight::Down;
+            if self.disturbed {
+                self.recovered = None;
+            }
         }
         if before.is_none() && sight != Sight::Down {
             return None;
@@ -414,6 +491,7 @@ impl Watch {
         let so_long = format!("{} without a failure", seconds(held));
         if self.disturbed {
             self.disturbed = false;
+            self.recovered = Some(since);
             let when = match self.fault {
                 Some(fault) if since > fault => {
                     format!("{} after the fault", seconds(since.saturating_sub(fault)))
@@ -490,6 +568,27 @@ impl Watch {
         }
     }
 
+    /// What a person did. What they are asked is to be seen in quiet mode too.
+    fn operator(&mut self, who: &str, act: &Act) -> Line {
+        if let Act::Asked { text, within } = act {
+            let text = harmless(text).into_owned();
+            let words = format!("{who}: {text} (within {})", duration_words(*within));
+            let line = self.trouble("PAUSE", words);
+            self.asked = Some((text, self.now + *within));
+            return line;
+        }
+        if matches!(act, Act::Done | Act::Skipped | Act::Unanswered) {
+            self.asked = None;
+        }
+        match act {
+            Act::Asked { .. } | Act::Done => self.tell("GO ON", format!("{who}: done")),
+            Act::Skipped => self.tell("GO ON", "nobody was to be asked".to_owned()),
+            Act::Unanswered => self.trouble("PAUSE", format!("{who}: no answer in time")),
+            Act::Marked(mark) => self.tell("MARK", format!("{who}: {}", word(*mark))),
+            Act::Noted(text) => self.tell("NOTE", format!("{who}: {}", harmless(text))),
+        }
+    }
+
     fn preflight(&self, checked: &TierChecked) -> Line {
         let detail = in_brackets(checked.detail.as_deref());
         let text = |state: &str| {
@@ -522,6 +621,11 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether a probe is the one that stands for users who come now.
+fn stands_for_users_in(probe: &ProbeWatch) -> bool {
+    probe.role == Role::Users
 }
 
 fn in_brackets(detail: Option<&str>) -> String {

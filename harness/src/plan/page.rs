@@ -7,6 +7,7 @@ use crate::{
     drill::{After, Hold, duration_words},
     environment::Connection,
     hostile,
+    notify::{Alert, Facts, payload},
     timeline::ProbeKind,
 };
 
@@ -20,6 +21,32 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
+    /// Who is told, from which level on, and what the worst would look like to them.
+    fn notify(&self, f: &mut dyn fmt::Write) -> fmt::Result {
+        if self.environment.notify.is_empty() {
+            return Ok(());
+        }
+        let facts = Facts {
+            drill: self.drill.name.clone(),
+            environment: self.environment.name.clone(),
+            run_id: "RUN".to_owned(),
+            ..Facts::default()
+        };
+        writeln!(f, "\n notify")?;
+        for channel in &self.environment.notify {
+            let kind = channel.kind();
+            if channel.is_off() {
+                writeln!(f, "   {kind:<10} off: a variable that says where is empty")?;
+                continue;
+            }
+            let (from, within) = (channel.from().word(), duration_words(channel.within()));
+            let shown = payload::shown(channel, &Alert::example(), &facts);
+            writeln!(f, "   {kind:<10} from {from} on, within {within}, such as")?;
+            writeln!(f, "      {shown}")?;
+        }
+        Ok(())
+    }
+
     fn write(&self, f: &mut dyn fmt::Write) -> fmt::Result {
         let (drill, words) = (&self.drill, duration_words);
         let home = drill.steady_state.served_by.as_ref().or(self
@@ -45,8 +72,9 @@ impl Plan {
             "   good for {watched} and up to {more} more at random, served by {home}; otherwise nothing is injected\n"
         )?;
         writeln!(f, " faults, in this order")?;
-        for (number, fault) in self.faults.iter().enumerate() {
-            let when = match drill.faults[fault.step].after {
+        let mut faults = self.faults.iter().enumerate().peekable();
+        for (step, entry) in drill.faults.iter().enumerate() {
+            let when = match entry.after {
                 After::Immediately => String::new(),
                 After::Delay(delay) => format!(", {} after the one before", words(delay)),
                 After::Recovered => ", when users have recovered".to_owned(),
@@ -54,19 +82,30 @@ impl Plan {
                     format!(", when users have had no failure for {}", words(good))
                 }
             };
-            writeln!(
-                f,
-                "   {}. {} {}{when}",
-                number + 1,
-                fault.facts.kind,
-                fault.facts.target
-            )?;
-            writeln!(
-                f,
-                "      touches {}: {}",
-                fault.touches, fault.facts.describe
-            )?;
-            writeln!(f, "      revert  {}", fault.revert)?;
+            if let Some(pause) = &entry.pause {
+                let (who, within) = (&pause.value.role, words(pause.value.within));
+                let who = who.as_deref().unwrap_or("a person");
+                writeln!(f, "   -  wait for {who}, at most {within}{when}")?;
+                writeln!(f, "      {}", hostile::harmless(&pause.value.text))?;
+            }
+            while let Some((number, fault)) = faults.next_if(|(_, fault)| fault.step == step) {
+                writeln!(
+                    f,
+                    "   {}. {} {}{when}",
+                    number + 1,
+                    fault.facts.kind,
+                    fault.facts.target
+                )?;
+                writeln!(
+                    f,
+                    "      touches {}: {}",
+                    fault.touches, fault.facts.describe
+                )?;
+                writeln!(f, "      revert  {}", fault.revert)?;
+                for warning in &fault.warnings {
+                    writeln!(f, "      warning: {warning}")?;
+                }
+            }
         }
         match drill.hold {
             Hold::For(duration) => writeln!(
@@ -83,6 +122,16 @@ impl Plan {
             }
         }
         self.safety(f)?;
+        self.notify(f)?;
+        if !self.needs.is_empty() {
+            writeln!(f, "\n systems")?;
+        }
+        for need in &self.needs {
+            writeln!(f, "   {:<12} {}", need.binding.as_str(), need.system)?;
+            for missing in &need.missing {
+                writeln!(f, "      MISSING: {}", hostile::harmless(missing))?;
+            }
+        }
         writeln!(f, "\n preflight")?;
         for check in &self.preflight {
             writeln!(f, "   {:<12} {}", check.tier, check.how.words())?;

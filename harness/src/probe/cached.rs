@@ -31,6 +31,7 @@ pub struct CachedProbe {
     resolver: TokioResolver,
     server: SocketAddr,
     name: Name,
+    record_type: RecordType,
     timeout: Duration,
     speed: f64,
     recognition: Recognition,
@@ -84,11 +85,19 @@ impl CachedProbe {
             resolver,
             server,
             name,
+            record_type: RecordType::A,
             timeout,
             speed,
             recognition,
             kept: Mutex::new(None),
         })
+    }
+
+    /// Asks for records of this type instead of A.
+    #[must_use]
+    pub fn asking_for(mut self, record_type: RecordType) -> Self {
+        self.record_type = record_type;
+        self
     }
 
     fn fresh(&self) -> Option<DnsAnswer> {
@@ -126,7 +135,7 @@ impl CachedProbe {
             after: self.timeout,
         };
         let empty = |response_code| Ok(read_answers(&[], response_code));
-        let lookup = self.resolver.lookup(self.name.clone(), RecordType::A);
+        let lookup = self.resolver.lookup(self.name.clone(), self.record_type);
         match timeout(self.timeout, lookup).await.map_err(|_| silent())? {
             Ok(lookup) => Ok(read_answers(lookup.answers(), ResponseCode::NoError)),
             Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => empty(nothing.response_code),

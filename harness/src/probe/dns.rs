@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::{BoxFuture, Look, Probe, Recognition, Trouble, classify};
-use crate::timeline::ErrorClass;
+use crate::{
+    environment::{DnsType, Family},
+    timeline::ErrorClass,
+};
 
 /// What a name server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,19 +77,32 @@ impl DnsFailure {
     }
 }
 
-/// Asks for the IPv4 addresses of a name. `recursive` is the RD bit: off for an authority, on for a resolver. A truncated answer
+/// Asks for records of a name. `recursive` is the RD bit: off for an authority, on for a resolver. A truncated answer
 /// is asked for again over TCP, within the same time-out.
 pub async fn ask(
     server: SocketAddr,
     name: &Name,
+    record_type: RecordType,
     recursive: bool,
     timeout: Duration,
 ) -> Result<DnsAnswer, DnsFailure> {
+    let reply = exchange(server, name, record_type, recursive, timeout).await?;
+    Ok(read_answers(&reply.answers, reply.metadata.response_code))
+}
+
+/// Asks for records of one type. Yields the whole answer.
+pub(crate) async fn exchange(
+    server: SocketAddr,
+    name: &Name,
+    record_type: RecordType,
+    recursive: bool,
+    timeout: Duration,
+) -> Result<Message, DnsFailure> {
     let exchange = async {
         let id = fastrand::u16(..);
         let mut question = Message::new(id, MessageType::Query, OpCode::Query);
         question.metadata.recursion_desired = recursive;
-        question.add_query(Query::query(name.clone(), RecordType::A));
+        question.add_query(Query::query(name.clone(), record_type));
         question.edns = Some(Edns::new());
         let bytes = question.to_vec().map_err(|error| DnsFailure::Malformed {
             server,
@@ -99,13 +115,12 @@ pub async fn ask(
             Ok(reply)
         }
     };
-    let reply = tokio::time::timeout(timeout, exchange)
+    tokio::time::timeout(timeout, exchange)
         .await
         .map_err(|_| DnsFailure::Timeout {
             server,
             after: timeout,
-        })??;
-    Ok(read_answers(&reply.answers, reply.metadata.response_code))
+        })?
 }
 
 async fn over_udp(
@@ -178,13 +193,18 @@ pub(crate) fn read_answers(records: &[Record], response_code: ResponseCode) -> D
     for record in records {
         #[expect(
             clippy::wildcard_enum_match_arm,
-            reason = "an answer about addresses has no other record that matters"
+            reason = "no other record that answers a probe's question matters"
         )]
         match &record.data {
             RData::A(address) => {
                 answer.addresses.push(IpAddr::V4(address.0));
                 answer.answers.push(address.0.to_string());
             }
+            RData::AAAA(address) => {
+                answer.addresses.push(IpAddr::V6(address.0));
+                answer.answers.push(address.0.to_string());
+            }
+            RData::TXT(text) => answer.answers.push(text.to_string()),
             RData::CNAME(name) => answer
                 .answers
                 .push(name.0.to_utf8().trim_end_matches('.').to_ascii_lowercase()),
@@ -192,6 +212,23 @@ pub(crate) fn read_answers(records: &[Record], response_code: ResponseCode) -> D
         }
     }
     answer
+}
+
+/// The type of record on the wire.
+pub(crate) fn on_the_wire(record_type: DnsType) -> RecordType {
+    match record_type {
+        DnsType::A => RecordType::A,
+        DnsType::Aaaa => RecordType::AAAA,
+        DnsType::Txt => RecordType::TXT,
+    }
+}
+
+/// The type of record that has the addresses of a family.
+pub(crate) fn of_family(family: Family) -> RecordType {
+    match family {
+        Family::Ipv4 => RecordType::A,
+        Family::Ipv6 => RecordType::AAAA,
+    }
 }
 
 /// Reads a name as it is asked for: fully qualified.
@@ -209,6 +246,8 @@ pub struct DnsProbe {
     pub server: SocketAddr,
     /// The name asked for.
     pub name: Name,
+    /// The records asked for.
+    pub record_type: RecordType,
     /// Whether the server shall recurse.
     pub recursive: bool,
     /// The real time-out.
@@ -220,7 +259,14 @@ pub struct DnsProbe {
 impl Probe for DnsProbe {
     fn look(&self, _: u64) -> BoxFuture<'_, Look> {
         Box::pin(async move {
-            let result = ask(self.server, &self.name, self.recursive, self.timeout).await;
+            let result = ask(
+                self.server,
+                &self.name,
+                self.record_type,
+                self.recursive,
+                self.timeout,
+            )
+            .await;
             look_at(result, &self.recognition, self.server)
         })
     }

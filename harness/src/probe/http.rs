@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use blackstart_lab::model::dns::ipv4_behind;
 use bytes::Bytes;
 use hickory_proto::rr::Name;
 use http_body_util::{BodyExt, Full, Limited};
@@ -29,7 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Answer, BoxFuture, Look, Probe, Recognition, Trouble, classify, contains, dns};
 use crate::{
-    environment::Connection,
+    environment::{Connection, DnsCache, Family},
     timeline::{ErrorClass, VoidReason},
 };
 
@@ -43,8 +44,39 @@ const HEADER_LIMIT: usize = 200;
 pub enum Resolution {
     /// The host is an address.
     Address(IpAddr),
-    /// The resolver is asked for every new connection, as the service's users would without a cache of their own.
-    Ask(SocketAddr, Name),
+    /// A resolver is asked.
+    Ask(Asking),
+}
+
+/// How a resolver is asked, and what becomes of its answers.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// The resolver.
+    pub server: SocketAddr,
+    /// The name asked for.
+    pub name: Name,
+    /// The addresses asked for.
+    pub family: Family,
+    /// How long an answer is kept.
+    pub cache: DnsCache,
+    /// How many times as fast as the wall's clock answers age.
+    pub speed: f64,
+    /// Whether IPv6 addresses are a lab's, which lead to its IPv4 sockets.
+    pub in_lab: bool,
+}
+
+impl Asking {
+    /// Asks for the IPv4 addresses of a name for every new connection, as the service's users do without a cache of their own.
+    pub fn anew(server: SocketAddr, name: Name) -> Self {
+        Self {
+            server,
+            name,
+            family: Family::Ipv4,
+            cache: DnsCache::None,
+            speed: 1.0,
+            in_lab: false,
+        }
+    }
 }
 
 /// A probe that sends a request.
@@ -79,6 +111,8 @@ pub struct HttpProbe {
 #[derive(Default)]
 pub struct Kept {
     idle: Mutex<Vec<Open>>,
+    /// What the resolver answered, and until when it is kept.
+    answer: Mutex<Option<(dns::DnsAnswer, Option<Instant>)>>,
     turn: AtomicU64,
 }
 
@@ -103,6 +137,16 @@ impl std::fmt::Debug for HttpProbe {
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
+
+impl Kept {
+    fn fresh(&self) -> Option<dns::DnsAnswer> {
+        let kept = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answer, until) = kept.as_ref()?;
+        until
+            .is_none_or(|until| Instant::now() < until)
+            .then(|| answer.clone())
     }
 }
 
@@ -315,15 +359,16 @@ impl HttpProbe {
     }
 
     async fn resolve(&self, deadline: Instant, look: &mut Look) -> Result<IpAddr, Failure> {
-        let (server, name) = match &self.resolution {
+        let asking = match &self.resolution {
             Resolution::Address(address) => return Ok(*address),
-            Resolution::Ask(server, name) => (*server, name),
+            Resolution::Ask(asking) => asking,
         };
         look.address = None;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let answer = dns::ask(server, name, true, left)
-            .await
-            .map_err(|failure| (failure.trouble(), failure.to_string()))?;
+        let answer = match self.kept.fresh() {
+            Some(answer) => answer,
+            None => self.ask(asking, deadline).await?,
+        };
+        let name = &asking.name;
         look.resolved = Some(Instant::now());
         look.answers = answer.answers;
         look.ttl = answer.ttl;
@@ -334,7 +379,35 @@ impl HttpProbe {
         // One address a sample, each in turn: what is half up must be visible as half up.
         let turn = self.kept.turn.fetch_add(1, Ordering::Relaxed);
         let index = usize::try_from(turn).unwrap_or(0) % answer.addresses.len();
-        Ok(answer.addresses[index])
+        Ok(match answer.addresses[index] {
+            IpAddr::V6(address) if asking.in_lab => {
+                ipv4_behind(address).map_or(IpAddr::V6(address), IpAddr::V4)
+            }
+            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
+        })
+    }
+
+    /// Asks the resolver, and keeps its answer for as long as this client does.
+    async fn ask(&self, asking: &Asking, deadline: Instant) -> Result<dns::DnsAnswer, Failure> {
+        let asked = Instant::now();
+        let left = deadline.saturating_duration_since(asked);
+        let record_type = dns::of_family(asking.family);
+        let answer = dns::ask(asking.server, &asking.name, record_type, true, left)
+            .await
+            .map_err(|failure| (failure.trouble(), failure.to_string()))?;
+        if !answer.addresses.is_empty() {
+            let ttl = Duration::from_secs(u64::from(answer.ttl.unwrap_or(0)));
+            let lives = asking.cache.keeps(ttl);
+            // For ever has no end.
+            let until = (lives != Duration::MAX).then(|| asked + lives.div_f64(asking.speed));
+            let mut kept = self
+                .kept
+                .answer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *kept = Some((answer.clone(), until));
+        }
+        Ok(answer)
     }
 
     fn build(&self, seq: u64) -> Result<hyper::Request<Full<Bytes>>, Failure> {
@@ -445,6 +518,16 @@ fn filled_in(text: &str, seq: u64, run: &str) -> String {
 /// # Errors
 /// If the private root cannot be read, or this machine's roots cannot be.
 pub fn tls_connector(private_root: Option<&str>) -> Result<TlsConnector, TlsSetupError> {
+    Ok(TlsConnector::from(Arc::new(tls_config(private_root)?)))
+}
+
+/// How TLS is spoken: what is trusted, with ring, and without resumption.
+///
+/// # Errors
+/// If the roots cannot be read.
+pub(crate) fn tls_config(
+    private_root: Option<&str>,
+) -> Result<rustls::ClientConfig, TlsSetupError> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::ring::default_provider(),
@@ -462,7 +545,7 @@ pub fn tls_connector(private_root: Option<&str>) -> Result<TlsConnector, TlsSetu
         None => builder.with_platform_verifier()?.with_no_client_auth(),
     };
     config.resumption = rustls::client::Resumption::disabled();
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(config)
 }
 
 /// TLS could not be set up.

@@ -3,6 +3,7 @@
 //! The [`poller`] keeps the schedule and stamps the times; [`http`], [`dns`] and [`cached`] look once and say what they saw;
 //! [`control`] tells an ill prober from an ill system. Trouble is an observation, never an error.
 
+pub mod authorities;
 pub mod cached;
 pub mod control;
 pub mod dns;
@@ -18,6 +19,7 @@ use std::{
     sync::Arc,
 };
 
+use blackstart_lab::model::dns::ipv6_of;
 use tokio::time::Instant;
 
 use crate::{
@@ -148,8 +150,11 @@ impl Recognition {
     #[must_use]
     pub fn with_names(mut self, names: &BTreeMap<String, Vec<Ipv4Addr>>) -> Self {
         let pairs = names.iter().flat_map(|(name, addresses)| {
-            let texts = addresses.iter().map(ToString::to_string);
-            texts.map(|address| (address, name.clone()))
+            let ipv4 = addresses.iter().map(ToString::to_string);
+            let ipv6 = addresses
+                .iter()
+                .map(|address| ipv6_of(*address).to_string());
+            ipv4.chain(ipv6).map(|address| (address, name.clone()))
         });
         self.names = Arc::new(pairs.collect());
         self

@@ -9,7 +9,7 @@ mod words;
 use std::{net::SocketAddr, time::Duration};
 
 pub(super) use attached::reach;
-pub use attached::{AttachError, Attached, TokenFile};
+pub use attached::{AttachError, TokenFile, find};
 use blackstart_lab::control::{Description, Resource, Settings, State, UnknownKind};
 pub use change::{Change, change};
 pub(super) use change::{only, settings as settings_of, without_texts};

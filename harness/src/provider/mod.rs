@@ -3,20 +3,31 @@
 //! A [`Fault`] is described, captured, injected, verified, reverted and verified again by the runner, in that order; a binding
 //! only says how. Nothing here decides when.
 
+mod attached;
+mod bindings;
+pub mod command;
 pub mod docker;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+#[cfg(not(feature = "kubernetes"))]
+#[path = "kubernetes_left_out.rs"]
+mod kubernetes;
 pub mod lab;
+mod programs;
 mod reach;
 pub mod site;
 
 use std::fmt;
 
+pub use attached::{Attached, attach};
+pub use bindings::Bindings;
 pub use reach::{ReachError, Reached, reach};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     causes::with_causes,
     drill,
-    environment::{Environment, Target, Thing, Touched},
+    environment::{Binding, Environment, Target, Thing, Touched},
     probe::BoxFuture,
 };
 
@@ -46,6 +57,19 @@ impl Undo {
         }
     }
 
+    /// The captured state.
+    fn captured<T: DeserializeOwned>(&self) -> Result<T, ProviderError> {
+        serde_json::from_value(self.state.clone())
+            .map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    /// The captured state, and the one that the fault leaves.
+    fn captured_and_injected<T: DeserializeOwned>(&self) -> Result<(T, T), ProviderError> {
+        let injected = serde_json::from_value(self.injected.clone())
+            .map_err(|error| self.unreadable(error.to_string()))?;
+        Ok((self.captured()?, injected))
+    }
+
     /// Refuses what another binding captured.
     fn must_be_of(&self, binding: &str) -> Result<(), ProviderError> {
         if self.binding == binding {
@@ -61,15 +85,38 @@ pub trait Fault: fmt::Debug + Send + Sync {
     fn describe(&self) -> String;
     /// What this touches, in the terms that limits name.
     fn touches(&self) -> Touched;
+    /// Finds out, before anything is broken, whether what is needed is there, such as a kernel that can do it. Touches no target.
+    fn prepare(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
+        Box::pin(async { Ok(()) })
+    }
     /// Reads the state that [`Fault::revert`] will restore. Changes nothing.
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>>;
+    /// Asks the control plane, once the state was captured, whether it would let the fault through, and what there is that would
+    /// work against it: in words. Changes nothing.
+    fn rehearse(&self) -> BoxFuture<'_, Result<Vec<String>, ProviderError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// Breaks the target. May fail half-way; a revert must still work.
     fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>>;
     /// Reads the target, independently of what the control plane answered to the last change, and says whose state it shows.
     fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>>;
+    /// What the target's own system says of when it was broken, held against the harness's clock; `None` if it says nothing of such a
+    /// fault. Asked once the fault is in place.
+    fn dated(&self) -> BoxFuture<'_, Result<Option<Dated>, ProviderError>> {
+        Box::pin(async { Ok(None) })
+    }
     /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds. Whether the target may be
     /// changed at all was decided by whoever calls this, from [`Fault::current`].
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>>;
+}
+
+/// When the target's own system says that it was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dated {
+    /// What it says, in words.
+    pub words: String,
+    /// Whether that agrees with the harness's clock.
+    pub agrees: bool,
 }
 
 /// Whose state a target shows.
@@ -128,6 +175,76 @@ pub struct Planned {
     pub touches: String,
     /// The thing that is touched, in the terms that limits name.
     pub thing: Thing,
+    /// What may keep the fault from doing what is expected of it, or make it last.
+    pub warnings: Vec<String>,
+}
+
+/// A system that an environment's targets are in, and what is missing on this machine to reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The binding.
+    pub binding: Binding,
+    /// The system, as it would be reached.
+    pub system: String,
+    /// What is missing.
+    pub missing: Vec<String>,
+}
+
+/// What an environment's targets need besides a lab, as far as this machine shows it. Asks nobody.
+pub fn needs(environment: &Environment) -> Vec<Need> {
+    let of = |binding: Binding| match binding {
+        // What these need is found out, and told, when they are attached.
+        Binding::Lab | Binding::Docker => Vec::new(),
+        Binding::Kubernetes => kubernetes::needs(environment),
+        Binding::Command => programs::needs(environment),
+    };
+    environment.bindings().into_iter().flat_map(of).collect()
+}
+
+/// What a user of a system must be allowed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// The binding.
+    pub binding: Binding,
+    /// The system.
+    pub system: String,
+    /// The least that is needed, in the system's own terms, as it can be given there.
+    pub text: String,
+}
+
+/// The least that some faults and the observers of their environment need, for each system that has such a thing.
+///
+/// # Errors
+/// If a fault cannot be done to its target, or this program lacks what reaches it.
+pub fn permissions(
+    environment: &Environment,
+    faults: &[&drill::Fault],
+) -> Result<Vec<Permissions>, ProviderError> {
+    let mut permissions = Vec::new();
+    for binding in environment.bindings() {
+        match binding {
+            // Whoever may talk to these may do everything there, and what programs need only they know.
+            Binding::Lab | Binding::Docker | Binding::Command => {}
+            Binding::Kubernetes => {
+                permissions.extend(kubernetes::permissions(environment, faults)?);
+            }
+        }
+    }
+    Ok(permissions)
+}
+
+/// The systems that this machine would reach where an environment does not say which. Asks nobody.
+pub fn systems_here() -> Vec<Need> {
+    vec![kubernetes::here()]
+}
+
+/// Whether a program would be found that is named as in a shell: by its path, or in the folders of `PATH`.
+fn is_program(program: &str) -> bool {
+    if program.contains(std::path::MAIN_SEPARATOR) {
+        return std::path::Path::new(program).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Works out what a fault will do. Touches nothing, so that a plan can be shown without what it is about.
@@ -145,8 +262,11 @@ pub fn planned(environment: &Environment, fault: &drill::Fault) -> Result<Planne
                 describe_revert: change.describe_revert(),
                 touches: format!("docker {}", change.containers),
                 thing: Thing::Docker(change.containers),
+                warnings: Vec::new(),
             })
         }
+        Some(Target::Kubernetes(objects)) => kubernetes::planned(objects, fault),
+        Some(Target::Command(programs)) => programs::planned(programs, fault),
         Some(Target::Lab(_)) | None => {
             let change = lab::change(environment, fault)?;
             Ok(Planned {
@@ -154,6 +274,7 @@ pub fn planned(environment: &Environment, fault: &drill::Fault) -> Result<Planne
                 describe_revert: change.describe_revert(),
                 touches: format!("lab {}", change.resource),
                 thing: Thing::Lab(change.resource),
+                warnings: Vec::new(),
             })
         }
     }
@@ -167,6 +288,20 @@ pub enum ProviderError {
     UnknownTarget {
         /// The name.
         target: String,
+    },
+    /// This program was built without what reaches the target.
+    #[error(
+        "this program was built without the feature `{binding}`: build it with `cargo install blackstart --features {binding}`"
+    )]
+    NotBuiltIn {
+        /// The binding, which is also the name of the feature.
+        binding: Binding,
+    },
+    /// Nothing was opened that reaches the target.
+    #[error("nothing is there that reaches targets of `{binding}`")]
+    NotReached {
+        /// The binding.
+        binding: Binding,
     },
     /// The binding cannot do this to this kind of thing.
     #[error("`{fault}` cannot be done to {resource}: it can {can}")]
@@ -199,6 +334,13 @@ pub enum ProviderError {
     /// The container engine could not do it.
     #[error("{}", with_causes(.0))]
     Docker(Box<docker::DockerError>),
+    /// A Kubernetes cluster could not do it.
+    #[cfg(feature = "kubernetes")]
+    #[error("{}", with_causes(.0))]
+    Kubernetes(Box<kubernetes::KubernetesError>),
+    /// A program of a `command` fault did not do what it is for.
+    #[error(transparent)]
+    Command(#[from] command::CommandError),
     /// What was captured cannot be read.
     #[error("the captured state of `{target}` cannot be read: {reason}")]
     BadUndo {

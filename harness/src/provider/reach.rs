@@ -1,16 +1,21 @@
-//! Reaching the system that a journal is about, for somebody who has nothing but the journal.
+//! Reaching the systems that a journal is about, for somebody who has nothing but the journal.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Provider, ProviderError,
     docker::{DockerError, DockerProvider, Engine},
+    kubernetes,
     lab::{self, AttachError},
+    programs::ProgramsProvider,
 };
-use crate::journal::{Access, Header};
+use crate::{
+    environment::Binding,
+    journal::{Access, Header},
+};
 
-/// What is left of the system that a journal is about.
-#[derive(Debug)]
+/// What is left of a system that a journal is about.
+#[derive(Debug, Clone)]
 pub enum Reached {
     /// It can be worked on.
     Here(Arc<dyn Provider>),
@@ -32,16 +37,36 @@ pub enum ReachError {
     Provider(#[from] ProviderError),
 }
 
-/// Reaches the system that a journal is about.
-///
-/// # Errors
-/// If it cannot be reached, and is not known to be gone either.
-pub async fn reach(header: &Header) -> Result<Reached, ReachError> {
-    match &header.access {
-        Access::InProcess | Access::Lab { .. } => Ok(lab::reach(header).await?),
-        Access::Docker { engine, .. } => {
-            let provider = DockerProvider::new(Engine::at(engine).await?);
-            Ok(Reached::Here(Arc::new(provider)))
+/// Reaches every system that a journal is about and that can still be there, by binding. What was in the harness's own process is
+/// not among them.
+pub async fn reach(header: &Header) -> BTreeMap<Binding, Result<Reached, ReachError>> {
+    let mut reached = BTreeMap::new();
+    for access in &header.access {
+        let binding = access.binding();
+        match access {
+            Access::InProcess => {}
+            Access::Lab { .. } => {
+                let lab = lab::reach(access).await.map_err(ReachError::from);
+                reached.insert(binding, lab);
+            }
+            Access::Docker { engine, .. } => {
+                let docker = Engine::at(engine).await.map(|engine| {
+                    Reached::Here(Arc::new(DockerProvider::new(engine)) as Arc<dyn Provider>)
+                });
+                reached.insert(binding, docker.map_err(ReachError::from));
+            }
+            Access::Command { .. } => {
+                let programs = Reached::Here(Arc::new(ProgramsProvider));
+                reached.insert(binding, Ok(programs));
+            }
+            // One provider for all clusters.
+            Access::Kubernetes { .. } if reached.contains_key(&binding) => {}
+            Access::Kubernetes { .. } => {
+                let clusters = kubernetes::reach(&header.access).await;
+                let here = clusters.map(Reached::Here);
+                reached.insert(binding, here.map_err(ReachError::from));
+            }
         }
     }
+    reached
 }

@@ -1,5 +1,6 @@
 //! The place where a drill runs: its bindings opened, and what probes need to look at it.
 
+mod authorities;
 mod direct;
 
 use std::{
@@ -12,27 +13,27 @@ use std::{
 use blackstart_lab::{
     Lab, LabError, Options as LabOptions,
     control::{Description, Resource, ResourceKind},
+    part::{DNS_PORT, system_name_server},
 };
 use rustls::pki_types::ServerName;
 use tokio::{runtime::Handle, time::Instant};
 use tokio_rustls::TlsConnector;
 
-use super::{
-    Provider,
-    lab::{Attached, LabProvider},
-};
+pub use authorities::with_authorities;
+
+use super::{Attached, Provider, lab::LabProvider};
 use crate::{
     drill::{Drill, Expect},
     environment::{
-        self, DnsView, Environment, GOOD_WITHIN_FLOOR, Probe as ProbeSetup, TIMEOUT_FLOOR, Tier,
-        real_limit,
+        self, Binding, DnsView, Environment, GOOD_WITHIN_FLOOR, Probe as ProbeSetup, SYSTEM,
+        TIMEOUT_FLOOR, Tier, public_resolver, real_limit,
     },
     journal::Access,
     probe::{
         Probe, Recognition,
         cached::CachedProbe,
-        dns::{DnsProbe, fully_qualified},
-        http::{HttpProbe, Kept, Resolution, TlsSetupError, tls_connector},
+        dns::{DnsProbe, fully_qualified, on_the_wire},
+        http::{Asking, HttpProbe, Kept, Resolution, TlsSetupError, tls_connector},
         ledger::Ledger,
     },
 };
@@ -40,16 +41,19 @@ use crate::{
 /// How long a lab may take, in real time, from its start until it is healthy.
 const LAB_START_LIMIT: Duration = Duration::from_secs(20);
 
+/// Headers that tell whether an answer came from a cache, which findings rest on.
+const ALWAYS_RECORDED: [&str; 2] = ["age", "x-cache"];
+
 /// An environment that is there: bindings opened, probes can be made.
 #[derive(Debug)]
 pub struct Site {
     environment: Arc<Environment>,
     speed: f64,
     provider: Arc<dyn Provider>,
-    access: Access,
+    access: Vec<Access>,
     /// The lab, if it was started here.
     lab: Option<Lab>,
-    /// What the lab told of itself, wherever it runs.
+    /// What the lab told of itself, wherever it runs; of a service that is no lab, what there is to know.
     description: Description,
     servers: BTreeMap<String, SocketAddr>,
     threads: Handle,
@@ -95,9 +99,6 @@ pub enum SiteError {
     /// The client of a control plane could not be set up.
     #[error("the client of the lab's admin API could not be set up")]
     Client(#[source] reqwest::Error),
-    /// No target and no stack: nothing to run in.
-    #[error("the environment `{0}` has no stack: nothing says where it runs")]
-    NoStack(String),
     /// A lab in a process of its own runs something else.
     #[error(
         "the lab does not run the stack of the environment `{0}`; was it started from another version of the file?"
@@ -111,6 +112,9 @@ pub enum SiteError {
         /// Why.
         reason: String,
     },
+    /// Nothing says whom this machine asks for names.
+    #[error("the name server of this machine is not known")]
+    NoResolver(#[source] std::io::Error),
     /// A tier cannot be asked directly.
     #[error("the tier `{tier}` cannot be asked directly: {reason}")]
     Preflight {
@@ -125,7 +129,8 @@ pub enum SiteError {
 }
 
 impl Site {
-    /// Opens an environment. A lab is started on threads of its own and waited for until it is healthy.
+    /// Opens an environment of which nothing is there before. A lab is started on threads of its own and waited for until it is
+    /// healthy.
     ///
     /// # Errors
     /// If a binding cannot be opened. What was started is taken down again.
@@ -135,8 +140,30 @@ impl Site {
         seed: u64,
         labs: &Handle,
     ) -> Result<Self, SiteError> {
+        Self::open_beside(Attached::default(), environment, speed, seed, labs).await
+    }
+
+    /// Opens an environment of which some systems are there before and outlive this process. The rest is started as by
+    /// [`Site::open`].
+    ///
+    /// # Errors
+    /// If a binding cannot be opened, or the lab that is there is not of this environment.
+    pub async fn open_beside(
+        attached: Attached,
+        environment: Arc<Environment>,
+        speed: f64,
+        seed: u64,
+        labs: &Handle,
+    ) -> Result<Self, SiteError> {
+        if let Some(description) = &attached.description {
+            let stack = serde_json::to_value(&environment.stack).ok();
+            if stack.map(without_paths) != Some(without_paths(description.stack.clone())) {
+                return Err(SiteError::OtherStack(environment.name.clone()));
+            }
+            return Ok(Self::at(environment, attached, None, labs.clone()));
+        }
         let Some(stack) = &environment.stack else {
-            return Err(SiteError::NoStack(environment.name.clone()));
+            return Ok(Self::at(environment, attached, None, labs.clone()));
         };
         let (stack, options) = (stack.clone(), LabOptions { speed, seed });
         let lab = labs
@@ -145,60 +172,29 @@ impl Site {
             .map_err(SiteError::Panicked)??;
         let (admin, token) = lab.admin();
         let provider = LabProvider::new(admin, token).map_err(SiteError::Client)?;
-        let description = lab.description().clone();
-        let site = Self::at(
-            environment,
-            Arc::new(provider),
-            Access::InProcess,
-            Some(lab),
-            description,
-            labs.clone(),
-        );
+        let mut attached = Attached {
+            bindings: attached.bindings.with(Binding::Lab, Arc::new(provider)),
+            description: Some(lab.description().clone()),
+            access: attached.access,
+        };
+        attached.access.push(Access::InProcess);
+        let site = Self::at(environment, attached, Some(lab), labs.clone());
         site.wait_until_healthy().await?;
         Ok(site)
     }
 
-    /// Uses a lab in a process of its own, which outlives this one.
-    ///
-    /// # Errors
-    /// If it is not a lab of this environment.
-    pub fn attach(
-        environment: Arc<Environment>,
-        attached: Attached,
-        threads: &Handle,
-    ) -> Result<Self, SiteError> {
-        let Attached {
-            provider,
-            description,
-            access,
-        } = attached;
-        let stack = serde_json::to_value(&environment.stack).ok();
-        if stack.map(without_paths) != Some(without_paths(description.stack.clone())) {
-            return Err(SiteError::OtherStack(environment.name.clone()));
-        }
-        Ok(Self::at(
-            environment,
-            provider,
-            access,
-            None,
-            description,
-            threads.clone(),
-        ))
-    }
-
     fn at(
         environment: Arc<Environment>,
-        provider: Arc<dyn Provider>,
-        access: Access,
+        attached: Attached,
         lab: Option<Lab>,
-        description: Description,
         threads: Handle,
     ) -> Self {
+        let description = attached.description.unwrap_or_else(elsewhere);
         Self {
             environment,
             speed: description.speed,
-            provider,
-            access,
+            provider: Arc::new(attached.bindings),
+            access: attached.access,
             lab,
             servers: servers(&description),
             description,
@@ -227,7 +223,7 @@ impl Site {
     }
 
     /// How its targets are reached by somebody who was not there when it was opened.
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &[Access] {
         &self.access
     }
 
@@ -316,11 +312,13 @@ impl Site {
                 let probe: Arc<dyn Probe> = match setup.view {
                     DnsView::Cached => Arc::new(
                         CachedProbe::new(server, name, timeout, self.speed, recognition)
-                            .map_err(|error| wrong(error.to_string()))?,
+                            .map_err(|error| wrong(error.to_string()))?
+                            .asking_for(on_the_wire(setup.r#type)),
                     ),
                     view @ (DnsView::Authority | DnsView::Recursive) => Arc::new(DnsProbe {
                         server,
                         name,
+                        record_type: on_the_wire(setup.r#type),
                         recursive: view == DnsView::Recursive,
                         timeout,
                         recognition,
@@ -378,7 +376,11 @@ impl Site {
             .ok_or_else(|| wrong("the URL has no port".into()))?;
         let port = self.real_port(logical_port).map_err(wrong)?;
         let resolver = setup.vantage.as_deref().unwrap_or("resolver");
-        let resolution = self.resolution(host, resolver).map_err(wrong)?;
+        let mut resolution = self.resolution(host, resolver).map_err(wrong)?;
+        if let Resolution::Ask(asking) = &mut resolution {
+            asking.family = setup.family;
+            asking.cache = setup.dns_cache;
+        }
         let tls = if url.scheme() == "https" {
             Some((self.tls()?, server_name(host).map_err(wrong)?))
         } else {
@@ -453,7 +455,11 @@ impl Site {
         Ok(match host.parse::<IpAddr>() {
             Ok(address) => Resolution::Address(address),
             Err(_) if host == "localhost" => Resolution::Address(Ipv4Addr::LOCALHOST.into()),
-            Err(_) => Resolution::Ask(self.server(resolver)?, fully_qualified(host)?),
+            Err(_) => Resolution::Ask(Asking {
+                speed: self.speed,
+                in_lab: !self.is_foreign(),
+                ..Asking::anew(self.server(resolver)?, fully_qualified(host)?)
+            }),
         })
     }
 
@@ -466,6 +472,12 @@ impl Site {
     fn server(&self, server: &str) -> Result<SocketAddr, String> {
         if let Some(address) = self.servers.get(server) {
             return Ok(*address);
+        }
+        if let Some(address) = public_resolver(server) {
+            return Ok((address, DNS_PORT).into());
+        }
+        if server == SYSTEM {
+            return system_name_server().map_err(|error| error.to_string());
         }
         server
             .parse::<SocketAddr>()
@@ -484,6 +496,22 @@ fn servers(lab: &Description) -> BTreeMap<String, SocketAddr> {
     servers.insert("authority".to_owned(), lab.authority);
     servers.insert("resolver".to_owned(), lab.resolver);
     servers
+}
+
+/// What there is to know where no lab is: the wall's own time, the ports that are written, this machine's name server.
+fn elsewhere() -> Description {
+    let resolver = system_name_server().unwrap_or_else(|_| (Ipv4Addr::LOCALHOST, DNS_PORT).into());
+    Description {
+        id: String::new(),
+        speed: 1.0,
+        authority: resolver,
+        resolver,
+        vantages: BTreeMap::new(),
+        names: BTreeMap::new(),
+        ports: BTreeMap::new(),
+        ca_pem: String::new(),
+        stack: serde_json::Value::Null,
+    }
 }
 
 /// A stack without the paths of its pages, which are other ones in a container.
@@ -509,6 +537,7 @@ fn wanted(drill: &Drill, recognition: &Recognition) -> (Vec<String>, Vec<String>
     let mut headers: Vec<String> = recognition
         .header_names()
         .map(str::to_ascii_lowercase)
+        .chain(ALWAYS_RECORDED.map(str::to_owned))
         .collect();
     let mut texts = Vec::new();
     for expectation in &drill.expect {

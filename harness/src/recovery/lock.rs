@@ -33,10 +33,10 @@ pub struct Claim {
     pub run: PathBuf,
 }
 
-/// A system that nobody else may break while this is held.
+/// Systems that nobody else may break while this is held.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    files: Vec<File>,
     /// The lab's own file, locked as well: whoever keeps locks in another folder still uses that one.
     _token_file: Option<File>,
     run: PathBuf,
@@ -82,47 +82,31 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes a system, if nobody else has it and nobody who had it left something broken.
+    /// Takes systems, if nobody else has one of them and nobody who had one left something broken there.
     ///
     /// # Errors
-    /// If it is not to be had.
-    pub fn take(folder: &Path, access: &Access, claim: &Claim) -> Result<Self, LockError> {
-        let path = folder.join(format!("{}.lock", key(access)));
+    /// If one of them is not to be had: then none is taken.
+    pub fn take(folder: &Path, accesses: &[Access], claim: &Claim) -> Result<Self, LockError> {
         let failed = |source| LockError::File {
-            path: path.clone(),
+            path: folder.to_owned(),
             source,
         };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
-        let locked = file.try_lock();
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed)?;
-        let former: Option<Claim> = serde_json::from_str(&text).ok();
-        match (locked, former) {
-            (Ok(()), Some(former)) => {
-                let (run, claim) = (former.run.clone(), Box::new(former));
-                match what_is_left(&run) {
-                    Left::Nothing => {}
-                    Left::Something => return Err(LockError::Stale { claim, run }),
-                    Left::Unknown => return Err(LockError::Vanished { claim, run }),
-                }
-            }
-            (Ok(()), None) => {}
-            (Err(TryLockError::WouldBlock), Some(former)) => {
-                return Err(LockError::Taken(Box::new(former)));
-            }
-            (Err(TryLockError::WouldBlock), None) => return Err(LockError::TakenByNobody),
-            (Err(TryLockError::Error(source)), _) => return Err(failed(source)),
+        let mut keys: Vec<String> = accesses.iter().map(key).collect();
+        // What is one system has one lock, however it is named, and all take several in the same order.
+        keys.sort();
+        keys.dedup();
+        let files = keys
+            .iter()
+            .map(|key| lock_one(&folder.join(format!("{key}.lock"))));
+        let mut token_file = None;
+        let files = files.collect::<Result<Vec<_>, _>>()?;
+        for access in accesses {
+            token_file = token_file.or(lock_token_file(access)?);
         }
         let lock = Self {
-            file,
-            _token_file: lock_token_file(access)?,
+            files,
+            _token_file: token_file,
             run: claim.run.clone(),
         };
         let text = serde_json::to_string(claim).map_err(|error| failed(error.into()))?;
@@ -139,11 +123,46 @@ impl Lock {
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
-        let mut file = &self.file;
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()
+        for mut file in &self.files {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(text.as_bytes())?;
+            file.sync_data()?;
+        }
+        Ok(())
+    }
+}
+
+/// Locks one system's file, if nobody else has it and nobody who had it left something broken.
+fn lock_one(path: &Path) -> Result<File, LockError> {
+    let failed = |source| LockError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(failed)?;
+    let locked = file.try_lock();
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    let former: Option<Claim> = serde_json::from_str(&text).ok();
+    match (locked, former) {
+        (Ok(()), Some(former)) => {
+            let (run, claim) = (former.run.clone(), Box::new(former));
+            match what_is_left(&run) {
+                Left::Nothing => Ok(file),
+                Left::Something => Err(LockError::Stale { claim, run }),
+                Left::Unknown => Err(LockError::Vanished { claim, run }),
+            }
+        }
+        (Ok(()), None) => Ok(file),
+        (Err(TryLockError::WouldBlock), Some(former)) => Err(LockError::Taken(Box::new(former))),
+        (Err(TryLockError::WouldBlock), None) => Err(LockError::TakenByNobody),
+        (Err(TryLockError::Error(source)), _) => Err(failed(source)),
     }
 }
 
@@ -265,6 +284,8 @@ fn key(access: &Access) -> String {
             let project = project.as_deref().unwrap_or("any-project");
             format!("docker-{engine}-{project}")
         }
+        Access::Kubernetes { server, .. } => format!("kubernetes-{server}"),
+        Access::Command { environment } => format!("command-{environment}"),
     };
     system
         .chars()
@@ -280,15 +301,15 @@ mod tests {
     use super::*;
 
     /// A lab, as far as locks are concerned: a file that stands for it.
-    fn access(folder: &Path, port: u16) -> Access {
+    fn access(folder: &Path, port: u16) -> Vec<Access> {
         let token_file = folder.join(format!("{port}.json"));
         std::fs::write(&token_file, "").unwrap();
-        Access::Lab {
+        vec![Access::Lab {
             address: ([127, 0, 0, 1], port).into(),
             id: port.to_string(),
             token_file,
             process: None,
-        }
+        }]
     }
 
     fn claim(run: &Path) -> Claim {
@@ -339,6 +360,24 @@ mod tests {
         };
         let _first = take(4000).unwrap();
         take(4001).unwrap();
+    }
+
+    #[test]
+    fn of_several_systems_one_that_somebody_has_is_enough_to_get_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let cluster = Access::Kubernetes {
+            cluster: crate::environment::Cluster::default(),
+            server: "https://192.0.2.1:6443".into(),
+        };
+        let both = [access(folder.path(), 4000), vec![cluster.clone()]].concat();
+        let take = |accesses: &[Access]| Lock::take(folder.path(), accesses, &claim(&run));
+        let first = take(&[cluster]).unwrap();
+        assert!(matches!(take(&both), Err(LockError::Taken(_))));
+        // The other is free still.
+        take(&access(folder.path(), 4000)).unwrap().release();
+        first.release();
+        take(&both).unwrap();
     }
 
     #[test]

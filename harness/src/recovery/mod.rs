@@ -11,6 +11,7 @@ pub mod lock;
 mod witness;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,8 +25,9 @@ use witness::Scribe;
 
 use crate::{
     causes::with_causes,
+    environment::Binding,
     journal::{self, Access, Actor, Header, Journal, Leftover, Record, Writer},
-    provider::{Fault, Provider, Reached, reach},
+    provider::{Fault, Provider, ReachError, Reached, reach},
     run::{Others, Owed, Reverted, Reverting, StepLimits},
 };
 
@@ -64,11 +66,15 @@ const REACH_ATTEMPTS: u32 = 3;
 /// From the first time to the second; doubled each time.
 const REACH_BACKOFF: Duration = Duration::from_millis(500);
 
+/// The ways to the targets of a journal, or why there is none.
+type Ways = BTreeMap<Binding, Result<Reached, String>>;
+
 /// A journal and the way to its targets, held open: what is deleted or moved meanwhile keeps nobody from restoring.
 #[derive(Debug)]
 pub struct Recovery {
     writer: Writer,
-    provider: Option<Arc<dyn Provider>>,
+    /// What was reached in the beginning.
+    held: BTreeMap<Binding, Arc<dyn Provider>>,
 }
 
 impl Recovery {
@@ -79,7 +85,7 @@ impl Recovery {
     pub fn open(journal: &Path) -> io::Result<Self> {
         Ok(Self {
             writer: Writer::open(journal)?,
-            provider: None,
+            held: BTreeMap::new(),
         })
     }
 
@@ -90,14 +96,14 @@ impl Recovery {
     pub async fn reach(&mut self) -> Result<(), String> {
         let journal = self.writer.read().map_err(|error| error.to_string())?;
         let header = journal.header().ok_or("the journal has no beginning")?;
-        match reach(header).await {
-            Ok(Reached::Here(provider)) => {
-                self.provider = Some(provider);
-                Ok(())
+        for (binding, reached) in reach(header).await {
+            match reached {
+                Ok(Reached::Here(provider)) => drop(self.held.insert(binding, provider)),
+                Ok(Reached::Gone(why)) => return Err(why),
+                Err(error) => return Err(with_causes(&error)),
             }
-            Ok(Reached::Gone(why)) => Err(why),
-            Err(error) => Err(with_causes(&error)),
         }
+        Ok(())
     }
 
     /// What the journal says now.
@@ -131,7 +137,7 @@ impl Recovery {
     async fn restore_held(&mut self, journal: &Journal, request: &Request<'_>) -> Recovered {
         let mut recovered = Recovered::default();
         self.settle(journal, request, &mut recovered).await;
-        let leftovers = if request.again {
+        let mut leftovers = if request.again {
             journal.captured()
         } else {
             journal.leftovers()
@@ -148,23 +154,31 @@ impl Recovery {
             }));
             return recovered;
         };
-        let provider = match self.find(header, request).await {
-            Ok(Reached::Here(provider)) => Ok(provider),
-            Ok(Reached::Gone(why)) => {
-                self.record(&Record::Gone { why: why.clone() }, &mut recovered)
-                    .await;
-                recovered.gone = Some(why);
-                return recovered;
-            }
-            Err(reason) => Err(reason),
-        };
+        // What was in the harness's own process is nobody else's to restore, and ends with it.
+        leftovers.retain(|left| header.outlives_the_harness(&left.undo.binding));
+        let ways = self.find(header, request).await;
+        for (binding, way) in &ways {
+            let (Ok(Reached::Gone(why)), name) = (way, binding.as_str()) else {
+                continue;
+            };
+            let gone = Record::Gone {
+                binding: Some(name.to_owned()),
+                why: why.clone(),
+            };
+            self.record(&gone, &mut recovered).await;
+            leftovers.retain(|left| left.undo.binding != name);
+            recovered.gone = Some(why.clone());
+        }
+        if leftovers.is_empty() {
+            return recovered;
+        }
         let taken_over = Record::TakenOver {
             by: request.actor,
             at: jiff::Timestamp::now().to_string(),
             why: request.why.to_owned(),
         };
         self.record(&taken_over, &mut recovered).await;
-        self.revert(&leftovers, header, provider, request, &mut recovered)
+        self.revert(&leftovers, header, &ways, request, &mut recovered)
             .await;
         recovered
     }
@@ -173,15 +187,22 @@ impl Recovery {
         &mut self,
         leftovers: &[Leftover],
         header: &Header,
-        provider: Result<Arc<dyn Provider>, String>,
+        ways: &Ways,
         request: &Request<'_>,
         recovered: &mut Recovered,
     ) {
-        let recall = |left: &Leftover| match &provider {
-            Ok(provider) => provider
-                .recall(&left.undo)
-                .map_err(|error| error.to_string()),
-            Err(reason) => Err(reason.clone()),
+        let recall = |left: &Leftover| {
+            let binding = &left.undo.binding;
+            let way = Binding::named(binding).and_then(|binding| ways.get(&binding));
+            match way {
+                Some(Ok(Reached::Here(provider))) => provider
+                    .recall(&left.undo)
+                    .map_err(|error| error.to_string()),
+                Some(Ok(Reached::Gone(reason)) | Err(reason)) => Err(reason.clone()),
+                None => Err(format!(
+                    "the journal does not tell how targets of `{binding}` are reached"
+                )),
+            }
         };
         let faults: Vec<Result<Box<dyn Fault>, String>> = leftovers.iter().map(recall).collect();
         let owed = leftovers
@@ -227,25 +248,36 @@ impl Recovery {
     }
 
     /// Finds the targets, with what is held already if they cannot be found anew.
-    async fn find(&self, header: &Header, request: &Request<'_>) -> Result<Reached, String> {
+    async fn find(&self, header: &Header, request: &Request<'_>) -> Ways {
         let mut backoff = REACH_BACKOFF;
         let mut tried = 1;
-        let error = loop {
-            match (reach(header).await, &self.provider) {
-                (Ok(reached), _) => return Ok(reached),
-                (Err(_), Some(provider)) => return Ok(Reached::Here(Arc::clone(provider))),
-                (Err(error), None) if tried >= REACH_ATTEMPTS => break error,
-                (Err(_), None) => sleep(backoff).await,
+        let found = loop {
+            let mut found = reach(header).await;
+            for (binding, way) in &mut found {
+                if let (Err(_), Some(provider)) = (&way, self.held.get(binding)) {
+                    *way = Ok(Reached::Here(Arc::clone(provider)));
+                }
             }
+            if tried >= REACH_ATTEMPTS || found.values().all(Result::is_ok) {
+                break found;
+            }
+            sleep(backoff).await;
             backoff *= 2;
             tried += 1;
         };
-        let reason = with_causes(&error);
-        if request.force && matches!(header.access, Access::Lab { .. }) {
-            let why = format!("a person takes the lab as gone, which cannot be reached: {reason}");
-            return Ok(Reached::Gone(why));
-        }
-        Err(reason)
+        let settled = |(binding, way): (Binding, Result<Reached, ReachError>)| {
+            let way = way.or_else(|error| {
+                let reason = with_causes(&error);
+                if !request.force || binding != Binding::Lab {
+                    return Err(reason);
+                }
+                let why =
+                    format!("a person takes the lab as gone, which cannot be reached: {reason}");
+                Ok(Reached::Gone(why))
+            });
+            (binding, way)
+        };
+        found.into_iter().map(settled).collect()
     }
 
     /// Writes down what is done. Where that is not possible it is done all the same.
@@ -303,12 +335,13 @@ pub fn journals_in(reports: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(journals)
 }
 
-/// Whether one of some journals has something left in a system, or may have: that of which nobody knows what it is about counts.
+/// Whether one of some journals has something left in one of some systems, or may have: that of which nobody knows what it is about counts.
 /// Yields the folder.
-pub fn left_in(journals: &[PathBuf], access: &Access) -> Option<PathBuf> {
+pub fn left_in(journals: &[PathBuf], accesses: &[Access]) -> Option<PathBuf> {
+    let is_among = |left: &Access| accesses.iter().any(|access| access.is_same_system(left));
     let is_left = |path: &&PathBuf| match journal::read(path) {
         Ok(journal) => match journal.header() {
-            Some(header) => header.access.is_same_system(access) && !journal.is_clean(),
+            Some(header) => header.access.iter().any(is_among) && !journal.is_clean(),
             None => !journal.is_clean(),
         },
         Err(_) => true,

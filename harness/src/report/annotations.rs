@@ -1,6 +1,6 @@
 //! Orders to GitHub to show what failed at its line of the drill file.
 
-use super::{Report, hostile::harmless};
+use super::{Repeats, Report, hostile::harmless, repeats::sorted};
 use crate::{exit_code::ExitCode, verdict::CheckStatus};
 
 /// GitHub shows ten of a kind for each step and drops the others without a word.
@@ -8,10 +8,19 @@ const SHOWN: usize = 10;
 
 /// One order for each drill that did not pass; where there are too many, the last one says how many more there are.
 pub fn render(reports: &[Report]) -> Vec<String> {
-    let failed: Vec<&Report> = reports
-        .iter()
-        .filter(|report| ExitCode::from(&report.judgement) != ExitCode::Passed)
-        .collect();
+    let (alone, groups) = sorted(reports);
+    let not_passed = |report: &&Report| ExitCode::from(&report.judgement) != ExitCode::Passed;
+    let mut failed: Vec<&Report> = alone.into_iter().filter(not_passed).collect();
+    // One for all runs of a drill, at what the first of them missed that did not pass.
+    failed.extend(groups.iter().filter_map(|runs| {
+        let passed = Repeats::of(runs).code == ExitCode::Passed;
+        let first = runs
+            .iter()
+            .copied()
+            .find(not_passed)
+            .or(runs.first().copied());
+        first.filter(|_| !passed)
+    }));
     let told = if failed.len() > SHOWN {
         SHOWN - 1
     } else {

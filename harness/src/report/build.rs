@@ -30,6 +30,7 @@ impl Report {
                 command: started.command.clone(),
                 host: started.host.clone(),
                 seed: started.seed,
+                repeat: started.repeat,
                 folder: folder.display().to_string(),
             },
             drill: DrillFacts {
@@ -37,6 +38,7 @@ impl Report {
                 about: drill.about.clone(),
                 file: drill.file.display().to_string(),
                 tags: drill.tags.clone(),
+                exercise: drill.exercise.clone(),
             },
             environment: EnvironmentFacts {
                 name: environment.name.clone(),
@@ -47,15 +49,29 @@ impl Report {
                     .iter()
                     .map(|tier| (tier.name.clone(), tier.about.clone()))
                     .collect(),
+                way: environment.way_to_containers().map(str::to_owned),
             },
             measurement: measurement(started, environment, &judgement),
             judgement,
+            operator: Vec::new(),
             recorded: Recorded::default(),
         }
     }
 }
 
 impl Report {
+    /// Whether the prober kept no cadence, or could not look at all: then the machine may have been measured, and not the
+    /// architecture.
+    pub fn is_of_a_late_prober(&self) -> bool {
+        let Measurement {
+            late_p99_s,
+            every_s,
+            void,
+            ..
+        } = self.measurement;
+        late_p99_s * self.environment.speed > every_s / 4.0 || void > 0
+    }
+
     /// The command for the person who finds a target not restored.
     pub(super) fn what_restores(&self) -> String {
         hostile::revert_command(Path::new(&self.run.folder))

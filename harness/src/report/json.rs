@@ -5,16 +5,19 @@ use std::io;
 use serde::Serialize;
 use serde_json::{
     Serializer,
-    ser::{Formatter, PrettyFormatter},
+    ser::{CompactFormatter, Formatter, PrettyFormatter},
 };
 
-use super::{FORMAT_VERSION, Report, hostile::is_invisible};
+use super::{FORMAT_VERSION, Repeats, Report, hostile::is_invisible, repeats};
 
 /// Several reports in one document.
 #[derive(Serialize)]
 struct Several<'a> {
     format_version: &'static str,
     drills: &'a [Report],
+    /// What several runs of the same drill say together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    repeats: Vec<Repeats>,
 }
 
 /// Renders one report as an object, or any other number as an object with `format_version` and the array `drills`; both end in a
@@ -30,6 +33,7 @@ pub fn render(reports: &[Report]) -> String {
         several => Several {
             format_version: FORMAT_VERSION,
             drills: several,
+            repeats: repeats(several),
         }
         .serialize(&mut serializer),
     }
@@ -38,10 +42,23 @@ pub fn render(reports: &[Report]) -> String {
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
-/// Pretty, with everything that cannot be seen escaped.
-struct Visible(PrettyFormatter<'static>);
+/// Renders a value as one line that ends in a newline, with everything escaped that cannot be seen.
+pub(super) fn line<T: Serialize>(value: &T) -> String {
+    let mut bytes = Vec::new();
+    value
+        .serialize(&mut Serializer::with_formatter(
+            &mut bytes,
+            Visible(CompactFormatter),
+        ))
+        .expect("no map here has keys that are not strings, and memory takes every write");
+    bytes.push(b'\n');
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
 
-impl Formatter for Visible {
+/// A layout with everything escaped that cannot be seen.
+struct Visible<F>(F);
+
+impl<F: Formatter> Formatter for Visible<F> {
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,

@@ -2,12 +2,13 @@
 //!
 //! GitHub drops a summary of more than 1 MiB whole; this one keeps below a tenth of that.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use super::{
-    Report,
+    Operated, Report,
     hostile::harmless,
     quantity::{elapsed, middle, plural, range, value},
+    repeats::{exit_code, repeats},
     summary,
 };
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
 const WITH_CHARTS: usize = 90_000;
 /// The drills that are listed one by one.
 const LISTED: usize = 200;
+/// The lines of what failed in a drill that are shown.
+const SHOWN: usize = 10;
 /// The charts there are at most.
 const CHARTS: usize = 8;
 /// The spells that a chart shows.
@@ -43,15 +46,21 @@ pub fn render(reports: &[Report]) -> String {
 
 fn table(reports: &[Report]) -> String {
     let passed = |report: &&Report| ExitCode::from(&report.judgement) == ExitCode::Passed;
+    let what = if reports.iter().any(|report| report.run.repeat.is_some()) {
+        "run"
+    } else {
+        "drill"
+    };
+    let together = together(reports);
     let mut text = format!(
         "### {} {} of {} passed\n\n| | drill | recovery | expectations | took |\n| --- | --- | ---: | ---: | ---: |\n",
-        if reports.iter().all(|report| passed(&report)) {
+        if exit_code(reports) == ExitCode::Passed {
             "✅"
         } else {
             "❌"
         },
         reports.iter().filter(passed).count(),
-        plural(reports.len(), "drill"),
+        plural(reports.len(), what),
     );
     let mut failures = String::new();
     for report in reports.iter().take(LISTED) {
@@ -73,14 +82,22 @@ fn table(reports: &[Report]) -> String {
         )
         .expect("memory takes every write");
         failures.push_str(&failed(report));
+        failures.push_str(&people(report));
     }
     if reports.len() > LISTED {
         writeln!(text, "| | {} more | | | |", reports.len() - LISTED)
             .expect("memory takes every write");
     }
+    text.push_str(&together);
     if !failures.is_empty() {
         text.push('\n');
         text.push_str(&failures);
+    }
+    let ways = reports
+        .iter()
+        .filter_map(|report| report.environment.way.as_deref());
+    for way in ways.collect::<BTreeSet<_>>() {
+        writeln!(text, "\nProbes went {}.", plain(way)).expect("memory takes every write");
     }
     write!(
         text,
@@ -88,6 +105,48 @@ fn table(reports: &[Report]) -> String {
         plain(&summary::rerun(reports))
     )
     .expect("memory takes every write");
+    text
+}
+
+/// What several runs of the same drill say together, as a table.
+fn together(reports: &[Report]) -> String {
+    let mut text = String::new();
+    for repeats in repeats(reports) {
+        if text.is_empty() {
+            text.push_str("\n| | drill | passed | shows | recovery | |\n| --- | --- | ---: | --- | ---: | --- |\n");
+        }
+        let (median, range) = repeats.recovery.as_ref().map_or_else(
+            || (String::new(), String::new()),
+            |spread| (spread.median(), spread.range()),
+        );
+        for rate in &repeats.rates {
+            let name = rate.expectation.as_ref().map_or_else(
+                || repeats.drill.clone(),
+                |expectation| format!("{}: {expectation}", repeats.drill),
+            );
+            writeln!(
+                text,
+                "| {} | {} | {}/{} | {} | {} | {} |",
+                repeats.word(),
+                plain(&name),
+                rate.passed,
+                rate.runs,
+                plain(&rate.statement()),
+                plain(&median),
+                plain(&range)
+            )
+            .expect("memory takes every write");
+        }
+        for reason in repeats.reasons.iter().take(SHOWN) {
+            writeln!(
+                text,
+                "| | {} | | {} | | |",
+                plain(&repeats.drill),
+                plain(reason)
+            )
+            .expect("memory takes every write");
+        }
+    }
     text
 }
 
@@ -102,7 +161,6 @@ fn both(bounds: Bounds) -> String {
 
 /// Why a drill did not pass, as a list.
 fn failed(report: &Report) -> String {
-    const SHOWN: usize = 10;
     let judgement = &report.judgement;
     if ExitCode::from(judgement) == ExitCode::Passed {
         return String::new();
@@ -133,6 +191,21 @@ fn failed(report: &Report) -> String {
     lines.iter().fold(String::new(), |list, line| {
         list + &format!("- **{name}** {line}\n")
     })
+}
+
+/// What people did, as a list.
+fn people(report: &Report) -> String {
+    const SHOWN: usize = 30;
+    let name = plain(&report.drill.name);
+    let line = |operated: &Operated| {
+        let text = operated
+            .text
+            .as_deref()
+            .map_or_else(String::new, |text| format!(": {}", plain(text)));
+        let (who, when) = (plain(operated.who()), operated.when());
+        format!("- **{name}** {who} {when} {}{text}\n", operated.what)
+    };
+    report.operator.iter().take(SHOWN).map(line).collect()
 }
 
 /// What was done and who served, as a chart that GitHub and GitLab draw.
@@ -243,6 +316,23 @@ mod tests {
             sample::not_restored(),
         ];
         insta::assert_snapshot!("markdown_of_three_drills", render(&reports));
+    }
+
+    #[test]
+    fn the_way_to_containers_is_told_once_for_all_drills() {
+        let mut report = sample::passing_failover();
+        report.environment.way = Some("through a published port".to_owned());
+        let text = render(&[report.clone(), report.clone(), sample::failing_rto()]);
+        let told = "Probes went through a published port.";
+        assert_eq!(text.matches(told).count(), 1, "{text}");
+        let others = [
+            super::super::terminal::render(&[report.clone()], &super::super::Style::default()),
+            super::super::html::render(&[report.clone()]),
+            super::super::json::render(&[report]),
+        ];
+        for other in others {
+            assert!(other.contains("through a published port"), "{other}");
+        }
     }
 
     #[test]

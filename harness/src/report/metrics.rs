@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use jiff::Timestamp;
 
-use super::{Report, hostile::harmless};
+use super::{Repeats, Report, hostile::harmless, repeats};
 use crate::verdict::{Bounds, CheckStatus, Judgement, Verdict, word};
 
 /// A metric: its name, its type, its unit if it has one, and what it is.
@@ -183,8 +183,61 @@ pub fn render(reports: &[Report]) -> String {
                 .collect()
         },
     );
+    together(&mut text, reports);
     text.push_str("# EOF\n");
     text
+}
+
+/// What several runs of the same drill say together.
+fn together(text: &mut String, reports: &[Report]) {
+    type Family = (&'static str, &'static str, fn(&Repeats) -> Option<f64>);
+    let all = repeats(reports);
+    let families: [Family; 4] = [
+        (
+            "blackstart_repeat_runs",
+            "Runs of the drill that were judged.",
+            |all| Some(number(all.rates[0].runs)),
+        ),
+        (
+            "blackstart_repeat_passed",
+            "Runs in which everything held.",
+            |all| Some(number(all.rates[0].passed)),
+        ),
+        (
+            "blackstart_repeat_pass_rate_lower_bound",
+            "At least this share of such runs passes, with 95 % confidence unless another was asked for.",
+            |all| Some(all.rates[0].lower_bound),
+        ),
+        (
+            "blackstart_repeat_recovery_median_seconds",
+            "The median of the recovery times.",
+            |all| all.recovery.as_ref().map(|spread| spread.median_s),
+        ),
+    ];
+    for (name, help, sample) in families {
+        let samples: Vec<_> = all
+            .iter()
+            .filter_map(|repeats| Some((repeats, sample(repeats)?)))
+            .collect();
+        if samples.is_empty() {
+            continue;
+        }
+        writeln!(text, "# TYPE {name} gauge").expect("memory takes every write");
+        if name.ends_with("_seconds") {
+            writeln!(text, "# UNIT {name} seconds").expect("memory takes every write");
+        }
+        writeln!(text, "# HELP {name} {help}").expect("memory takes every write");
+        for (repeats, sample) in samples {
+            writeln!(
+                text,
+                "{name}{{drill=\"{}\",environment=\"{}\"}} {}",
+                label(&repeats.drill),
+                label(&repeats.environment),
+                value(sample)
+            )
+            .expect("memory takes every write");
+        }
+    }
 }
 
 fn labels(report: &Report) -> String {

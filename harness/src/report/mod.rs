@@ -8,36 +8,44 @@ pub mod junit;
 pub(crate) mod layout;
 pub mod markdown;
 pub mod metrics;
-mod quantity;
+mod people;
+pub(crate) mod quantity;
 mod recorded;
+mod repeats;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod stream;
 pub(crate) mod strips;
 pub(crate) mod style;
 mod summary;
 pub mod terminal;
+pub mod trace;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::verdict::Judgement;
+use crate::{drill::Exercise, timeline::Repeat, verdict::Judgement};
 
 pub(crate) use crate::hostile;
+pub use people::Operated;
 pub(crate) use quantity::plural;
 pub use recorded::{Recorded, Recorder};
+pub(crate) use repeats::is_allowed;
+pub use repeats::{MedianInterval, Percentile, Rate, Repeats, Spread, exit_code, repeats};
 pub use style::{ColorChoice, Style, color_choice};
 
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
 pub const FORMAT_VERSION: &str = "1.0";
 
 /// The files of these reports, each with its name.
-pub fn files(reports: &[Report]) -> [(&'static str, String); 5] {
+pub fn files(reports: &[Report]) -> [(&'static str, String); 6] {
     [
         ("report.json", json::render(reports)),
         ("report.html", html::render(reports)),
         ("TEST-drills.xml", junit::render(reports)),
         ("summary.md", markdown::render(reports)),
         ("blackstart.prom", metrics::render(reports)),
+        ("trace.json", trace::render(reports)),
     ]
 }
 
@@ -59,6 +67,9 @@ pub struct Report {
     /// What came of it.
     #[serde(rename = "result")]
     pub judgement: Judgement,
+    /// What people did, in order; only of a drill that people took part in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub operator: Vec<Operated>,
     /// What only the pages for people show besides.
     #[serde(skip)]
     pub recorded: Recorded,
@@ -88,6 +99,8 @@ pub struct RunFacts {
     pub host: String,
     /// The seed.
     pub seed: u64,
+    /// Which of several runs of the same drill it is; null for a run of its own.
+    pub repeat: Option<Repeat>,
     /// The folder with its files, as it was given.
     pub folder: String,
 }
@@ -103,6 +116,8 @@ pub struct DrillFacts {
     pub file: String,
     /// Its tags.
     pub tags: Vec<String>,
+    /// What people say of it; null if nobody has said anything.
+    pub exercise: Option<Exercise>,
 }
 
 /// Where it was run.
@@ -116,6 +131,9 @@ pub struct EnvironmentFacts {
     pub speed: f64,
     /// The tiers with what they are, the preferred one first.
     pub tiers: Vec<(String, String)>,
+    /// Which way probes went to containers, on which the same fault looks different; none if nothing was in containers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
 }
 
 /// How a run was measured.

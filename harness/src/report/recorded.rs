@@ -2,7 +2,11 @@
 
 use std::{fmt::Write, fs::File, io::Read, path::Path, time::Duration};
 
-use super::{layout::as_column, plural};
+use super::{
+    layout::as_column,
+    people::{Operated, words},
+    plural,
+};
 use crate::{
     drill::Drill,
     environment::{Connection, DnsView, Environment},
@@ -24,7 +28,11 @@ pub struct Recorded {
     pub(super) unlisted: usize,
     /// Of the good samples of the users' probe.
     pub(super) latency: Latency,
+    /// What people did.
+    pub(crate) operator: Vec<Operated>,
     pub(super) drill_text: String,
+    /// The digest of the drill file as it was read, which is that of the copy.
+    pub(super) drill_sha256: Option<String>,
     pub(super) environment_text: String,
     /// How many events the timeline has.
     pub(super) events: u64,
@@ -180,6 +188,8 @@ pub struct Recorder {
     users: String,
     secrets: Secrets,
     faults: Vec<(String, String)>,
+    /// When the first was issued.
+    fault: Option<Duration>,
 }
 
 impl Recorder {
@@ -189,6 +199,7 @@ impl Recorder {
         Self {
             recorded: Recorded {
                 drill_text: secrets.hide(&drill.text).into_owned(),
+                drill_sha256: Some(digest(drill.text.as_bytes())),
                 environment_text: secrets.hide(&environment.text).into_owned(),
                 ..Recorded::default()
             },
@@ -197,6 +208,7 @@ impl Recorder {
                 .map_or_else(String::new, |probe| probe.name.clone()),
             secrets,
             faults: Vec::new(),
+            fault: None,
         }
     }
 
@@ -232,6 +244,9 @@ impl Recorder {
             Event::Sample(sample) => self.sample(sample),
             Event::Phase { phase } => self.step(at, "harness", phase_words(*phase), "begins"),
             Event::Fault { id, step, detail } => {
+                if *step == FaultStep::Issued {
+                    self.fault.get_or_insert(at);
+                }
                 let (target, describe) = self.faults.get(*id).cloned().unwrap_or_default();
                 let (who, came) = step_words(*step);
                 let who = who.map_or(target, str::to_owned);
@@ -277,6 +292,17 @@ impl Recorder {
                         .recorded
                         .observers
                         .push((observer.clone(), vec![reading])),
+                }
+            }
+            Event::Operator { role, act } => {
+                let (what, came) = words(act);
+                self.step(at, role.as_deref().unwrap_or("operator"), &what, came);
+                if self.recorded.operator.len() < STEPS {
+                    let mut operated = Operated::new(at, self.fault, role.clone(), act);
+                    for text in operated.role.iter_mut().chain(&mut operated.text) {
+                        *text = self.secrets.hide(text).into_owned();
+                    }
+                    self.recorded.operator.push(operated);
                 }
             }
             Event::Note { text } => self.step(at, "harness", text, ""),
@@ -414,16 +440,22 @@ fn sha256(file: &Path) -> std::io::Result<String> {
     loop {
         let length = file.read(&mut part)?;
         if length == 0 {
-            break;
+            return Ok(hexadecimal(&context.finish()));
         }
         context.update(&part[..length]);
     }
-    let digest = context.finish();
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hexadecimal(&ring::digest::digest(&ring::digest::SHA256, bytes))
+}
+
+fn hexadecimal(digest: &ring::digest::Digest) -> String {
     let mut text = String::new();
     for byte in digest.as_ref() {
         write!(text, "{byte:02x}").expect("memory takes every write");
     }
-    Ok(text)
+    text
 }
 
 #[cfg(test)]

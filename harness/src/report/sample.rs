@@ -7,6 +7,7 @@ use super::{
     recorded::{Latency, ProbeFacts, Reading, Step},
 };
 use crate::{
+    drill::exercise::{Action, Exercise, Overall, Participant, SignOff, Signed},
     timeline::{Phase, TierChecked},
     verdict::{
         Aborted, Bounds, Check, CheckStatus, Durations, FaultReport, Finding, Judgement, Lane,
@@ -92,6 +93,11 @@ fn fault(target: &str, issued: f64, restored: Option<f64>) -> FaultReport {
 
 fn part(name: &str, seconds: f64, about: &str) -> Part {
     Part {
+        bounds: Bounds {
+            lo: seconds,
+            hi: Some(seconds),
+        },
+        settings: Vec::new(),
         name: name.to_owned(),
         seconds,
         about: about.to_owned(),
@@ -109,6 +115,7 @@ fn check(kind: &str, name: &str, line: u32, actual: &str, message: &str) -> Chec
         message: message.to_owned(),
         value: None,
         limit_s: None,
+        pass_rate: None,
         evidence: Vec::new(),
     }
 }
@@ -142,6 +149,7 @@ fn recorded() -> Recorded {
         came: came.to_owned(),
     };
     Recorded {
+        operator: Vec::new(),
         probes: vec![ProbeFacts {
             name: "dns-authority".to_owned(),
             what: "asks the authority 127.0.0.2:53".to_owned(),
@@ -164,6 +172,7 @@ fn recorded() -> Recorded {
         ],
         unlisted: 0,
         latency,
+        drill_sha256: None,
         drill_text: "drill: scale-to-zero\nenvironment: three-tier\n".to_owned(),
         environment_text: "environment: three-tier\n".to_owned(),
         events: 1700,
@@ -226,6 +235,7 @@ pub(crate) fn passing_failover() -> Report {
             command: strings(&["blackstart", "run", "drills/scale-to-zero.yaml"]),
             host: "runner-1".to_owned(),
             seed: 7,
+            repeat: None,
             folder: "reports/2026-08-24T10-02-11Z-k3f9".to_owned(),
         },
         drill: DrillFacts {
@@ -233,6 +243,7 @@ pub(crate) fn passing_failover() -> Report {
             about: "Every pod of the primary region is gone; readers and writers are on the standby machine in time.".to_owned(),
             file: "drills/scale-to-zero.yaml".to_owned(),
             tags: strings(&["weekly", "dns-failover"]),
+            exercise: None,
         },
         environment: EnvironmentFacts {
             name: "three-tier".to_owned(),
@@ -243,6 +254,7 @@ pub(crate) fn passing_failover() -> Report {
                 ("vm".to_owned(), "the same on a virtual machine".to_owned()),
                 ("maintenance".to_owned(), "a static page".to_owned()),
             ],
+            way: None,
         },
         measurement: Measurement {
             probe: "served-by".to_owned(),
@@ -312,6 +324,7 @@ pub(crate) fn passing_failover() -> Report {
             length_s: 362.0,
             clock_drift_ms: Some(0.2),
         },
+        operator: Vec::new(),
         recorded: recorded(),
     }
 }
@@ -439,6 +452,7 @@ pub(crate) fn failing_rto() -> Report {
             "Resolver r1 went on answering with the old address for 4 s after its ttl had run out."
                 .to_owned(),
         evidence: strings(&["r1 #412 at 49.0 s: ttl 0"]),
+        next: "Ask whose resolver this is.".to_owned(),
     }];
     report
 }
@@ -504,6 +518,52 @@ pub(crate) fn not_restored() -> Report {
     report
 }
 
+/// What people may say of a drill, each with the same text.
+fn said(text: &str) -> Exercise {
+    let text = || Some(text.to_owned());
+    let list = || vec![text().unwrap_or_default()];
+    let signed = || {
+        Some(Signed {
+            name: text().unwrap_or_default(),
+            date: text(),
+        })
+    };
+    Exercise {
+        organisation: text(),
+        system: text(),
+        owner: text(),
+        objective: text(),
+        third_parties: list(),
+        out_of_scope: list(),
+        assumptions: list(),
+        references: list(),
+        participants: vec![Participant {
+            name: text().unwrap_or_default(),
+            role: text(),
+            organisation: text(),
+            present: text(),
+        }],
+        observers: list(),
+        declared: text(),
+        escalation: text(),
+        communication: text(),
+        actions: vec![Action {
+            finding: text().unwrap_or_default(),
+            severity: text(),
+            action: text(),
+            owner: text(),
+            due: text(),
+        }],
+        sign_off: Some(SignOff {
+            prepared: signed(),
+            reviewed: signed(),
+            acknowledged: signed(),
+        }),
+        overall: Some(Overall::PassedWithConditions),
+        next_test: text(),
+    }
+}
+
 /// A report with a text from outside in every place that takes one.
 pub(crate) fn hostile(text: &str) -> Report {
     let text = || text.to_owned();
@@ -523,6 +583,7 @@ pub(crate) fn hostile(text: &str) -> Report {
         about: text(),
         file: text(),
         tags: vec![text()],
+        exercise: Some(said(&text())),
     };
     (report.environment.name, report.environment.about) = (text(), text());
     report.environment.tiers = vec![(text(), text())];

@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, path::Path};
 use jiff::Timestamp;
 
 use super::{
-    Report,
+    Repeats, Report,
     hostile::{harmless, shell_word},
     layout::{cut, pad, pad_left, width, wrap},
     quantity::{elapsed, plural},
+    repeats::{exit_code, sorted},
     strips,
     style::{Style, Tone},
-    terminal::{expectations::status, recovery, verdict},
+    terminal::{expectations::status, recovery, together::tone, verdict},
 };
 use crate::{
     exit_code::ExitCode,
@@ -25,7 +26,7 @@ const KEPT: [&str; 2] = ["--env", "--speed"];
 const STRIP: usize = 32;
 
 /// Two lines per drill: the numbers, and below them who served users.
-pub(super) fn table(reports: &[Report], style: &Style) -> Vec<String> {
+pub(super) fn table(reports: &[&Report], style: &Style) -> Vec<String> {
     let longest = reports
         .iter()
         .map(|report| width(&harmless(&report.drill.name)))
@@ -89,15 +90,7 @@ pub(super) fn ending(reports: &[Report], style: &Style) -> Vec<String> {
         lines.push(String::new());
     }
     let code = exit_code(reports);
-    let tone = match code {
-        ExitCode::Passed => Tone::Good,
-        ExitCode::Failed | ExitCode::NotRestored => Tone::Bad,
-        ExitCode::Usage
-        | ExitCode::CouldNotRun
-        | ExitCode::NothingSelected
-        | ExitCode::Interrupted
-        | ExitCode::Terminated => Tone::Warning,
-    };
+    let tone = tone(code);
     let numbers = [
         drills(reports),
         expectations(reports),
@@ -133,15 +126,6 @@ pub(super) fn ending(reports: &[Report], style: &Style) -> Vec<String> {
     lines
 }
 
-/// The exit code of all drills together.
-pub(super) fn exit_code(reports: &[Report]) -> ExitCode {
-    ExitCode::worst(
-        reports
-            .iter()
-            .map(|report| ExitCode::from(&report.judgement)),
-    )
-}
-
 fn failures(reports: &[Report], style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     let mut push = |word: &str, tone: Tone, text: &str| {
@@ -151,7 +135,16 @@ fn failures(reports: &[Report], style: &Style) -> Vec<String> {
             style.paint(tone, &pad_left(word, 13))
         ));
     };
-    for report in reports {
+    let (alone, groups) = sorted(reports);
+    for runs in &groups {
+        let repeats = Repeats::of(runs);
+        let name = harmless(&repeats.drill);
+        for reason in &repeats.reasons {
+            let text = format!("{name}  {}", harmless(reason));
+            push(repeats.word(), tone(repeats.code), &text);
+        }
+    }
+    for report in alone {
         let judgement = &report.judgement;
         let name = harmless(&report.drill.name);
         for check in &judgement.checks {
@@ -204,8 +197,15 @@ fn drills(reports: &[Report]) -> String {
         .iter()
         .filter(|report| !report.judgement.restored)
         .count();
+    // Runs of the same drill are no drills of their own.
+    let word = if reports.iter().any(|report| report.run.repeat.is_some()) {
+        "run"
+    } else {
+        "drill"
+    };
+    let counted = plural(reports.len(), word);
     tally(
-        &plural(reports.len(), "drill"),
+        &counted,
         &[
             (of(Verdict::Pass), "passed"),
             (of(Verdict::Fail), "failed"),
@@ -305,12 +305,31 @@ pub(super) fn rerun(reports: &[Report]) -> String {
         | ExitCode::Interrupted
         | ExitCode::Terminated => reports.iter().filter(again).collect(),
     };
+    // All runs passed, and together they show too little.
+    let mut chosen = if chosen.is_empty() {
+        reports.iter().collect()
+    } else {
+        chosen
+    };
     let files: BTreeSet<&str> = chosen
         .iter()
         .map(|report| report.drill.file.as_str())
         .collect();
     let mut words = vec!["blackstart run".to_owned()];
     words.extend(files.into_iter().map(shell_word));
+    if let Some((first, repeat)) = chosen
+        .iter()
+        .find_map(|report| Some((*report, report.run.repeat?)))
+    {
+        if again(&first) && words.len() == 2 {
+            // Each run has a seed of its own, so one that did not pass is repeated alone.
+            words.push("--repeat 1".to_owned());
+            chosen = vec![first];
+        } else {
+            words.push(format!("--repeat {}", repeat.of));
+            chosen.retain(|report| report.run.repeat.is_none_or(|repeat| repeat.number == 1));
+        }
+    }
     if let [first, rest @ ..] = chosen.as_slice()
         && rest.iter().all(|report| report.run.seed == first.run.seed)
     {
@@ -321,6 +340,13 @@ pub(super) fn rerun(reports: &[Report]) -> String {
         && rest.iter().all(|report| kept(report) == kept(first))
     {
         words.extend(kept(first));
+    }
+    // A drill that waits for people is not begun without one of them.
+    for flag in ["--interactive", "--skip-pauses"] {
+        let mut given = chosen.iter().flat_map(|report| &report.run.command);
+        if given.any(|word| word == flag) {
+            words.push(flag.to_owned());
+        }
     }
     words.join(" ")
 }
@@ -384,6 +410,36 @@ mod tests {
         assert_eq!(
             rerun(&[failed]),
             r"blackstart run 'drills/$(reboot)'\''s.yaml' --seed 7"
+        );
+    }
+
+    #[test]
+    fn a_series_is_run_again_as_a_whole_and_a_run_that_failed_alone() {
+        let run = |number: u32, mut report: Report| {
+            report.run.seed = 6 + u64::from(number);
+            report.run.repeat = Some(crate::timeline::Repeat {
+                number,
+                of: 2,
+                until: None,
+            });
+            report
+        };
+        let passed = [1, 2].map(|number| run(number, sample::passing_failover()));
+        assert_eq!(
+            rerun(&passed),
+            "blackstart run drills/scale-to-zero.yaml --repeat 2 --seed 7"
+        );
+        let failed = [
+            run(1, {
+                let mut passed = sample::passing_failover();
+                passed.drill = sample::failing_rto().drill;
+                passed
+            }),
+            run(2, sample::failing_rto()),
+        ];
+        assert_eq!(
+            rerun(&failed),
+            "blackstart run drills/region-failover.yaml --repeat 1 --seed 8"
         );
     }
 

@@ -3,13 +3,16 @@
 pub(super) mod expectations;
 #[cfg(test)]
 mod tests;
+pub(super) mod together;
 
 use self::expectations::expectations;
 use super::{
     Report,
     hostile::harmless,
     layout::{cut, pad, pad_left, width, wrap},
+    people,
     quantity::{count, decimals, plural, range, short, since, trimmed, value},
+    repeats::sorted,
     strips::strips,
     style::{Style, Tone},
     summary,
@@ -28,14 +31,15 @@ const EVIDENCE: usize = 5;
 /// Renders the reports of one command as text that ends in a newline: each drill in full if it is the only one or did not pass, the
 /// others as two lines of a table, and the failures last.
 pub fn render(reports: &[Report], style: &Style) -> String {
-    let mut lines = Vec::new();
-    if reports.len() > 1 {
-        lines.extend(summary::table(reports, style));
+    let mut lines = together::together(reports, style);
+    let (alone, _) = sorted(reports);
+    if alone.len() > 1 {
+        lines.extend(summary::table(&alone, style));
         lines.push(String::new());
     }
-    for report in reports {
+    for report in &alone {
         let judgement = &report.judgement;
-        if reports.len() == 1 || judgement.verdict != Verdict::Pass || !judgement.restored {
+        if alone.len() == 1 || judgement.verdict != Verdict::Pass || !judgement.restored {
             lines.extend(drill(report, style));
             lines.push(String::new());
         }
@@ -54,6 +58,7 @@ fn drill(report: &Report, style: &Style) -> Vec<String> {
         rehearsed(judgement, style),
         strips(report, style),
         phases(judgement, style),
+        people::table(&report.operator, style),
         expectations(report, style),
         findings(judgement, style),
         measured(report, style),
@@ -315,6 +320,9 @@ fn findings(judgement: &Judgement, style: &Style) -> Vec<String> {
                 .take(EVIDENCE)
                 .map(|line| format!("- {}", harmless(line))),
         );
+        if !finding.next.is_empty() {
+            texts.push(format!("next: {}", harmless(&finding.next)));
+        }
         texts.push(format!("blackstart explain {}", harmless(&finding.code)));
         lines.extend(labelled("finding", &texts, Tone::Warning, style));
     }
@@ -345,6 +353,9 @@ fn measured(report: &Report, style: &Style) -> Vec<String> {
         prober = format!("{prober}, clock drift {}", short(drift.abs() / 1000.0));
     }
     let mut texts = vec![cadence, prober];
+    if let Some(way) = &report.environment.way {
+        texts.push(format!("probes went {}", harmless(way)));
+    }
     let speed = report.environment.speed;
     if (speed - 1.0).abs() > 1e-9 {
         texts.push(format!(

@@ -26,6 +26,18 @@ impl Engine<'_> {
                         facts.target
                     ))
                 })?;
+            let rehearsing = attempt(self.limits.capture, self.faults[id].rehearse());
+            let notes = Self::meanwhile(&mut self.recorder, looking, rehearsing)
+                .await
+                .map_err(|error| {
+                    Halt::Trouble(format!(
+                        "the fault `{} {}` would not be carried out: {error}",
+                        facts.kind, facts.target
+                    ))
+                })?;
+            for text in notes {
+                self.recorder.record(Event::Note { text });
+            }
             touched.push(facts.target.clone());
             self.recorder.record(Event::Fault {
                 id,

@@ -10,17 +10,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Finished, Options, RunError, StepLimits, Stop,
+    Clock, Finished, Options, Pauses, RunError, StepLimits, Stop,
     abort::{Aborted, Aborts, Alarm},
     home::View,
     looking::{Looking, run_name, start_looking, started},
     recorder::Recorder,
-    step::caught,
+    step::{attempt, caught},
 };
 use crate::{
     causes::with_causes,
     drill::Hold,
-    journal::{self, Header, Owner, Record},
+    journal::{self, Access, Header, Owner, Record},
     plan::Plan,
     provider::{Fault, ProviderError, Undo, site::Site},
     recovery::Guarding,
@@ -43,6 +43,7 @@ pub async fn run(
     on_event: &mut (dyn FnMut(&crate::timeline::Entry) + Send),
 ) -> Result<Finished, RunError> {
     options.terms.permit(&plan.environment)?;
+    options.terms.permit_pauses(&plan.drill)?;
     let faults = plan
         .drill
         .faults
@@ -50,6 +51,14 @@ pub async fn run(
         .flat_map(|step| &step.faults)
         .map(|fault| site.provider().resolve(&plan.environment, &fault.value))
         .collect::<Result<Vec<_>, ProviderError>>()?;
+    for (fault, facts) in faults.iter().zip(&plan.faults) {
+        attempt(options.limits.capture, fault.prepare())
+            .await
+            .map_err(|reason| RunError::NotPrepared {
+                fault: format!("{} {}", facts.facts.kind, facts.facts.target),
+                reason,
+            })?;
+    }
     let wall_started = jiff::Timestamp::now();
     let journal =
         journal::Writer::create(&options.folder, header(plan, site, options, wall_started))
@@ -70,7 +79,7 @@ pub async fn run(
         recorder: Recorder::new(plan, clock, writer, aborts, on_event),
         before: View::default(),
         journal,
-        outlives: site.access().outlives_the_harness(),
+        outlives: site.access().iter().any(Access::outlives_the_harness),
         guarding: None,
         faults,
         undos: Vec::new(),
@@ -78,6 +87,7 @@ pub async fn run(
         stop,
         alarm,
         dry_run: options.terms.dry_run,
+        pauses: options.terms.pauses.clone(),
         ledger: None,
         wall_started,
     };
@@ -113,7 +123,7 @@ fn header(plan: &Plan, site: &Site, options: &Options, started_at: jiff::Timesta
         drill: plan.drill.name.clone(),
         environment: plan.environment.name.clone(),
         environment_file: plan.environment.file.clone(),
-        access: site.access().clone(),
+        access: site.access().to_vec(),
         events: EVENTS.to_owned(),
         owner: Owner::this(),
         started_at: started_at.to_string(),
@@ -144,6 +154,7 @@ pub(super) struct Engine<'a> {
     pub(super) stop: Stop,
     alarm: Alarm,
     dry_run: bool,
+    pub(super) pauses: Pauses,
     /// How the writes are read back, until they were.
     pub(super) ledger: Option<crate::probe::ledger::Ledger>,
     pub(super) wall_started: jiff::Timestamp,
@@ -390,7 +401,7 @@ impl Engine<'_> {
 }
 
 /// Waits until a probe or an observer panics: what it was to see is not seen any more, and conditions on it would never be met.
-async fn first_panic(tasks: &mut JoinSet<()>) -> JoinError {
+pub(super) async fn first_panic(tasks: &mut JoinSet<()>) -> JoinError {
     match last_panic(tasks).await {
         Some(panic) => panic,
         None => std::future::pending().await,

@@ -34,6 +34,7 @@ impl View {
             | Event::Preflight(_)
             | Event::Fault { .. }
             | Event::Ledger { .. }
+            | Event::Operator { .. }
             | Event::Note { .. }
             | Event::Interrupted { .. }
             | Event::Aborted { .. }

@@ -14,7 +14,7 @@ use crate::{
     drill::After,
     journal::{Actor, Held, Record},
     plan::Plan,
-    provider::Current,
+    provider::{Current, Dated},
     timeline::{Event, FaultStep},
 };
 
@@ -66,6 +66,10 @@ impl Engine<'_> {
                         return Ok(last_issued);
                     }
                 }
+            }
+            if let Some(pause) = &step.pause {
+                self.ask(looking, &pause.value).await?;
+                continue;
             }
             self.may_go_on()?;
             let ids = first_of_step..first_of_step + step.faults.len();
@@ -240,7 +244,9 @@ impl Engine<'_> {
         match Self::meanwhile(&mut self.recorder, looking, reading).await {
             Ok(()) => {
                 self.fault(id, FaultStep::Verified, None);
-                self.log(looking, id, FaultStep::Verified, None).await
+                self.log(looking, id, FaultStep::Verified, None).await?;
+                self.date(looking, id).await;
+                Ok(())
             }
             Err(reason) => {
                 self.fault(id, FaultStep::NotVerified, Some(reason.clone()));
@@ -252,6 +258,26 @@ impl Engine<'_> {
                 )))
             }
         }
+    }
+
+    /// Tells when the target's own system says that it was broken. What it says decides nothing: durations are by one clock.
+    async fn date(&mut self, looking: &mut Looking, id: usize) {
+        let asking = attempt(self.limits.verify, async { self.faults[id].dated().await });
+        let words = match Self::meanwhile(&mut self.recorder, looking, asking).await {
+            Ok(None) => return,
+            Ok(Some(Dated {
+                words,
+                agrees: true,
+            })) => words,
+            Ok(Some(Dated {
+                words,
+                agrees: false,
+            })) => format!("warning: {words}"),
+            Err(error) => format!("warning: its own system did not say when it happened: {error}"),
+        };
+        let facts = &self.plan.faults[id].facts;
+        let text = format!("{} {}: {words}", facts.kind, facts.target);
+        self.recorder.record(Event::Note { text });
     }
 
     /// Appends a step to the journal.

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, Options, RunError, observers::observe, preflight::direct_looks};
+use super::{
+    Clock, Options, Pauses, RunError, observers::observe, operator::hear, preflight::direct_looks,
+};
 use crate::{
     journal::host_name,
     plan::Plan,
@@ -74,12 +76,18 @@ pub(super) fn start_looking(
             cancel.clone(),
         ));
     }
+    if let Pauses::Asked(operator) = &options.terms.pauses {
+        tasks.spawn(hear(operator.clone(), sender.clone(), cancel.clone()));
+    }
     Ok(tasks)
 }
 
 /// What stands for `{run}` in requests: drills that are run together have one name of the run, and may have one database.
 pub(super) fn run_name(plan: &Plan, options: &Options) -> String {
-    format!("{}-{}", options.run_id, plan.drill.name)
+    match options.repeat {
+        Some(repeat) => format!("{}-{}-{}", options.run_id, plan.drill.name, repeat.number),
+        None => format!("{}-{}", options.run_id, plan.drill.name),
+    }
 }
 
 /// What is known of a run when it begins.
@@ -95,6 +103,7 @@ pub fn started(plan: &Plan, options: &Options) -> RunStarted {
         command: options.command.clone(),
         host: host_name(),
         seed: options.seed,
+        repeat: options.repeat,
         speed: plan.speed,
         dry_run: options.terms.dry_run,
         tiers: plan

@@ -13,6 +13,7 @@ mod injecting;
 mod ledger;
 mod looking;
 mod observers;
+mod operator;
 mod preflight;
 mod recorder;
 mod reverting;
@@ -21,17 +22,20 @@ mod step;
 mod stop;
 mod terms;
 mod waiting;
+mod watching;
 
 use std::{io, path::PathBuf, time::Duration};
 
 pub use clock::Clock;
 pub use engine::run;
 pub use looking::started;
+pub use operator::{Operator, Pauses, Said};
 pub(crate) use reverting::{Others, Owed, Reverted, Reverting, Witness};
 pub use stop::{Stop, Stopper};
 pub use terms::{KILL_SWITCH, Refusal, Terms};
+pub use watching::watch;
 
-use crate::timeline::Outcome;
+use crate::timeline::{Outcome, Repeat};
 
 /// What a run is told besides its plan.
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// The seed of everything random.
     pub seed: u64,
+    /// Which of several runs of the drill it is.
+    pub repeat: Option<Repeat>,
     /// The command line, for the record.
     pub command: Vec<String>,
     /// The wall's clock when the run began, RFC 3339 in UTC.
@@ -123,6 +129,14 @@ pub enum RunError {
     /// A fault could not be resolved.
     #[error("could not resolve a fault; nothing was injected")]
     Fault(#[from] crate::provider::ProviderError),
+    /// What a fault needs is not there.
+    #[error("the fault `{fault}` cannot be injected here, and nothing was: {reason}")]
+    NotPrepared {
+        /// What was to be done.
+        fault: String,
+        /// Why it cannot be.
+        reason: String,
+    },
     /// No guard watches over targets that stay broken if this process ends.
     #[error("could not have the run guarded; nothing was injected")]
     Guard(#[from] crate::recovery::GuardingError),

@@ -67,6 +67,7 @@ impl<'a> SteadyState<'a> {
             | Event::Phase { .. }
             | Event::Fault { .. }
             | Event::Ledger { .. }
+            | Event::Operator { .. }
             | Event::Note { .. }
             | Event::Interrupted { .. }
             | Event::Aborted { .. }

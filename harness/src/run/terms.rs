@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::environment::Environment;
+use super::Pauses;
+use crate::{drill::Drill, environment::Environment};
 
 /// The variable of the process environment that names a kill switch besides the one that an environment names.
 pub const KILL_SWITCH: &str = "BLACKSTART_KILL_SWITCH";
@@ -16,6 +17,8 @@ pub struct Terms {
     pub confirmed: Vec<String>,
     /// A file whose existence stops every drill, besides the one that an environment names.
     pub kill_switch: Option<PathBuf>,
+    /// What becomes of steps that wait for a person.
+    pub pauses: Pauses,
 }
 
 /// A drill must not be begun. Nothing was touched.
@@ -28,6 +31,20 @@ pub enum Refusal {
     NotConfirmed {
         /// The environment's name.
         environment: String,
+    },
+    /// The drill waits for a person, and nobody is there to be asked.
+    #[error(
+        "the drill `{drill}` waits for a person ({file}:{line}: {words}), and nobody is there to be asked; nothing was touched"
+    )]
+    Pauses {
+        /// The drill.
+        drill: String,
+        /// Its file.
+        file: String,
+        /// The line of the first step that waits.
+        line: u32,
+        /// What it waits for.
+        words: String,
     },
     /// The kill switch is on.
     #[error("the kill switch is on: `{}` exists; nothing was touched", path.display())]
@@ -63,6 +80,24 @@ impl Terms {
                 path: path.to_owned(),
             }),
             None => Ok(()),
+        }
+    }
+
+    /// Whether a drill may be begun whose steps may wait for a person. One that touches nothing waits for nobody.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn permit_pauses(&self, drill: &Drill) -> Result<(), Refusal> {
+        match drill.pauses().next() {
+            Some(pause) if self.pauses == Pauses::Refused && !self.dry_run => {
+                Err(Refusal::Pauses {
+                    drill: drill.name.clone(),
+                    file: drill.file.display().to_string(),
+                    line: pause.at.line,
+                    words: pause.value.words(),
+                })
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

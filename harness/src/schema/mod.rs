@@ -14,10 +14,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     drill::{
-        AbortIf, Expect, Fault, InconclusivePolicy, SteadyState, abort_if::CONDITIONS,
-        decode::FAULTS, expectations::EXPECTATIONS,
+        AbortIf, Command, Exercise, Expect, Fault, InconclusivePolicy, SteadyState,
+        abort_if::CONDITIONS, decode::FAULTS, expectations::EXPECTATIONS,
     },
-    environment::{Docker, Ledger, Limits, Observer, Probe, SPEEDS, Service, Tier},
+    environment::{
+        Docker, Kubernetes, Ledger, Limits, Notify, Observer, Probe, SPEEDS, Service, Tier,
+    },
     report::Report,
 };
 use blackstart_lab::{
@@ -36,11 +38,23 @@ pub fn drill() -> Value {
     generator.subschema_for::<Fault>();
     generator.subschema_for::<Expect>();
     generator.subschema_for::<AbortIf>();
+    generator.subschema_for::<Exercise>();
     let mut definitions = shape::definitions(generator.take_definitions(true));
     shape::merge_variants(&mut definitions, "Fault", &FAULTS);
     shape::merge_variants(&mut definitions, "Expect", &EXPECTATIONS);
     shape::allow_several(&mut definitions, "Expect");
     shape::merge_variants(&mut definitions, "AbortIf", &CONDITIONS);
+    definitions.insert(
+        "PassRate".to_owned(),
+        json!({
+            "description": "A share of runs and how sure it must be: `0.9 @ 0.95`.",
+            "type": "string",
+            "anyOf": [
+                { "pattern": r"^\s*0?\.[0-9]+\s*@\s*0?\.[0-9]+\s*$" },
+                { "$ref": "#/$defs/Variable" },
+            ],
+        }),
+    );
     definitions.insert("Step".to_owned(), step());
     json!({
         "$schema": DIALECT,
@@ -73,6 +87,10 @@ pub fn drill() -> Value {
                 reference("InconclusivePolicy"),
                 "What an expectation that the measurement cannot decide counts as. Default `fail`.",
             ),
+            "exercise": described(
+                reference("Exercise"),
+                "What people say of the drill, for the report. Whatever is left out is a blank line there.",
+            ),
         },
         "required": ["drill", "environment", "faults", "hold", "expect"],
         "additionalProperties": false,
@@ -92,6 +110,9 @@ pub fn environment() -> Value {
     generator.subschema_for::<Stack>();
     generator.subschema_for::<Limits>();
     generator.subschema_for::<Docker>();
+    generator.subschema_for::<Notify>();
+    generator.subschema_for::<Kubernetes>();
+    generator.subschema_for::<Command>();
     generator.subschema_for::<AbortIf>();
     let mut definitions = shape::definitions(generator.take_definitions(true));
     shape::merge_variants(&mut definitions, "AbortIf", &CONDITIONS);
@@ -134,6 +155,7 @@ pub fn environment() -> Value {
                 "Which writes are counted, and how they are read back: what an `rpo` is measured by.",
             ),
             "docker": described(reference("Docker"), "Where the containers are that targets name."),
+            "kubernetes": described(reference("Kubernetes"), "Where the objects of Kubernetes are that targets name."),
             "targets": {
                 "description": "What faults can be applied to, by name.",
                 "type": "object",
@@ -142,6 +164,12 @@ pub fn environment() -> Value {
             },
             "limits": described(reference("Limits"), "What a drill may do here, whatever it says."),
             "abort-if": abort_if("What ends every drill here early, with everything reverted."),
+            "notify": {
+                "description": "Who is told while a drill runs.",
+                "type": "array",
+                "minItems": 1,
+                "items": reference("Notify"),
+            },
             "protected": {
                 "description": "Whether a drill runs here only for somebody who gives the environment's name: `--confirm NAME`, or \
                     typed when asked. Default `false`. Cannot come from a variable.",
@@ -180,6 +208,12 @@ fn step() -> Value {
             ((*fault).to_owned(), json!({ "$ref": place }))
         })
         .collect();
+    let fault = json!({ "$ref": "#/$defs/Fault/properties/pause" });
+    let person = described(
+        text(),
+        "What a person is to do; the drill waits until somebody says that it is done. Needs `run --interactive`.",
+    );
+    properties.insert("pause".to_owned(), json!({ "anyOf": [fault, person] }));
     properties.insert(
         "together".to_owned(),
         json!({
@@ -202,11 +236,24 @@ fn step() -> Value {
             "anyOf": [{ "const": "recovered" }, reference("Duration"), good_for()],
         }),
     );
+    let wait = json!({ "required": ["pause"], "properties": { "pause": { "type": "string" } } });
+    properties.insert(
+        "role".to_owned(),
+        described(name(), "Whose it is to do what `pause` says."),
+    );
+    properties.insert(
+        "within".to_owned(),
+        described(
+            reference("Duration"),
+            "How long a person is waited for; after that everything is reverted. Default `15m`.",
+        ),
+    );
     json!({
-        "description": "A fault, or several at once, and when.",
+        "description": "A fault, several at once, or a person to wait for, and when.",
         "type": "object",
         "properties": properties,
         "oneOf": one_of,
+        "dependentSchemas": { "role": wait, "within": wait },
         "additionalProperties": false,
     })
 }
@@ -233,8 +280,10 @@ fn target() -> Value {
                 "additionalProperties": false,
             },
             "docker": containers(),
+            "kubernetes": objects(),
+            "command": programs(),
         },
-        "oneOf": [{ "required": ["lab"] }, { "required": ["docker"] }],
+        "oneOf": [{ "required": ["lab"] }, { "required": ["docker"] }, { "required": ["kubernetes"] }, { "required": ["command"] }],
         "additionalProperties": false,
     })
 }
@@ -270,6 +319,116 @@ fn containers() -> Value {
         },
         "oneOf": [{ "required": ["container"] }, { "required": ["service"] }, { "required": ["label"] }],
         "not": { "required": ["target-group", "health-check"] },
+        "additionalProperties": false,
+    })
+}
+
+/// Programs in the place of a binding: one set of them for each fault that can be applied.
+fn programs() -> Value {
+    let words = FAULTS.iter().filter(|word| **word != "command");
+    let mut properties: Map<String, Value> = words
+        .map(|word| ((*word).to_owned(), reference("Command")))
+        .collect();
+    let argv = json!({
+        "description": "The program and its arguments. It ends with 0 if the target is healthy, with 1 if it is not, and with anything \
+            else if that is not known; what it prints is shown.",
+        "type": "array",
+        "minItems": 1,
+        "items": { "type": "string" },
+    });
+    let names = json!({
+        "description": "Variables of the harness's own environment that it gets, by their names. Default: none.",
+        "type": "array",
+        "minItems": 1,
+        "items": text(),
+    });
+    properties.insert(
+        "health".to_owned(),
+        json!({
+            "description": "What tells how the target is.",
+            "type": "object",
+            "properties": {
+                "run": argv,
+                "environment": names,
+                "timeout": described(reference("Duration"), "How long it may run, 30 s at most. Default `10s`."),
+            },
+            "required": ["run"],
+            "additionalProperties": false,
+        }),
+    );
+    json!({
+        "description": "Programs that break the target and put it back, run beside the harness without a shell: for what there is no \
+            other binding for. `{replicas}`, `{path}` and `{zone}` in their arguments stand for what the drill says. The fault `command` \
+            brings programs of its own.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// Objects of a Kubernetes cluster.
+fn objects() -> Value {
+    let of_kind = |kind: &str| {
+        format!(
+            "The name of a {kind}, or `*` for every one of the namespace, of those with `label:` if that is given."
+        )
+    };
+    let kinds = [
+        "deployment",
+        "stateful-set",
+        "replica-set",
+        "rollout",
+        "service",
+        "node",
+    ];
+    let mut properties: Map<String, Value> = kinds
+        .iter()
+        .map(|kind| ((*kind).to_owned(), described(text(), &of_kind(kind))))
+        .collect();
+    properties.insert(
+        "object".to_owned(),
+        json!({
+            "description": "Anything else that has a scale subresource.",
+            "type": "object",
+            "properties": {
+                "api-version": described(text(), "Its group and version, for example `argoproj.io/v1alpha1`."),
+                "kind": described(text(), "Its kind, for example `Rollout`."),
+                "plural": described(text(), "Its name in paths. Default: the kind in small letters with an `s`."),
+                "name": described(text(), &of_kind("such object")),
+            },
+            "required": ["api-version", "kind", "name"],
+            "additionalProperties": false,
+        }),
+    );
+    let one_of: Vec<Value> = properties
+        .keys()
+        .map(|key| json!({ "required": [key] }))
+        .collect();
+    let places = [
+        (
+            "kubeconfig",
+            "The kubeconfig, if not that of `kubernetes:` at the top.",
+        ),
+        (
+            "context",
+            "The context, if not that of `kubernetes:` at the top.",
+        ),
+        (
+            "namespace",
+            "The namespace, if not that of `kubernetes:` at the top.",
+        ),
+        (
+            "label",
+            "Only those with this label, as `kubectl --selector` takes it.",
+        ),
+    ];
+    properties
+        .extend(places.map(|(key, description)| (key.to_owned(), described(text(), description))));
+    json!({
+        "description": "Objects of a Kubernetes cluster.",
+        "type": "object",
+        "properties": properties,
+        "oneOf": one_of,
         "additionalProperties": false,
     })
 }

@@ -5,8 +5,21 @@ use serde_json::{Map, Value, json};
 use crate::environment::METHODS;
 
 /// Fields that a file may leave out although their documentation names no default: nothing, or none of them, is meant.
-const OPTIONAL: [(&str, &[&str]); 11] = [
+const OPTIONAL: [(&str, &[&str]); 13] = [
+    (
+        "Exercise",
+        &[
+            "third-parties",
+            "out-of-scope",
+            "assumptions",
+            "references",
+            "participants",
+            "observers",
+            "actions",
+        ],
+    ),
     ("Service", &["requests"]),
+    ("Webhook", &["headers"]),
     ("Request", &["headers", "form"]),
     ("Tier", &["about"]),
     (
@@ -46,11 +59,16 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 /// Lists that are not empty.
-const NOT_EMPTY: [&str; 11] = [
+const NOT_EMPTY: [&str; 16] = [
+    "inject",
+    "revert",
+    "verify",
     "children",
     "nearest",
     "targets",
     "kinds",
+    "contexts",
+    "namespaces",
     "path",
     "never",
     "is",
@@ -308,6 +326,10 @@ fn adapt_leaf(object: &mut Map<String, Value>, key: &str) {
         "string" if key == "matcher" => {
             // `200` and `200-399` are both written without quotes.
             object.insert("type".to_owned(), json!(["string", "integer"]));
+        }
+        "string" if key == "pass-rate" => {
+            object.remove("type");
+            object.insert("$ref".to_owned(), "#/$defs/PassRate".into());
         }
         "string" if !object.contains_key("const") && !object.contains_key("enum") => {
             object.insert("minLength".to_owned(), 1.into());

@@ -34,6 +34,11 @@ pub struct Position {
 /// Looks up the value of a variable by its name, for `${NAME}` in files.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Reads a duration as files have it: `500ms`, `30s`, `4m`.
+pub(crate) fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    duration::parse(text).ok()
+}
+
 /// Looks up a variable of the process environment. A value that is not UTF-8 counts as not set.
 pub fn process_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()

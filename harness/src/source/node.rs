@@ -118,6 +118,35 @@ impl Node {
         self.entry(key).map(|(_, node)| node)
     }
 
+    /// The items, if this is a list.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::Sequence(items) => items,
+            Value::Null
+            | Value::Boolean(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Text(_)
+            | Value::Mapping(_)
+            | Value::Unknown => &[],
+        }
+    }
+
+    /// The keys with their values, if this is a mapping.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let entries: &[(Key, Self)] = match &self.value {
+            Value::Mapping(entries) => entries,
+            Value::Null
+            | Value::Boolean(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Text(_)
+            | Value::Sequence(_)
+            | Value::Unknown => &[],
+        };
+        entries.iter().map(|(key, node)| (key.name.as_str(), node))
+    }
+
     /// The place of a key, or of the value itself if it has no such key.
     pub(crate) fn place_of_key(&self, key: &str) -> Place {
         self.entry(key).map_or(self.place, |(key, _)| key.place)

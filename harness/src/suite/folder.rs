@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::timeline::Repeat;
+
 /// The name of a run: when it began and a few random letters, so that two at the same second differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunId(String);
@@ -37,6 +39,12 @@ impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The number of a run, with as many digits as the last one has, so that names sort as numbers do.
+pub(super) fn numbered(repeat: Repeat) -> String {
+    let digits = repeat.of.to_string().len().max(2);
+    format!("{:0digits$}", repeat.number)
 }
 
 impl RunFolder {
@@ -84,6 +92,22 @@ impl RunFolder {
         } else {
             self.path.clone()
         };
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    /// Creates the folder for the files of one of several runs of a drill.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn of_repeat(&self, drill: &str, repeat: Repeat, alone: bool) -> io::Result<PathBuf> {
+        let number = numbered(repeat);
+        // No drill's name has an `@`.
+        let path = self.path.join(if alone {
+            number
+        } else {
+            format!("{drill}@{number}")
+        });
         std::fs::create_dir_all(&path)?;
         Ok(path)
     }

@@ -1,6 +1,8 @@
 //! Drills from plan to report: each in a place of its own, recorded in a folder of its own, judged from what is on disk.
 
 mod folder;
+mod room;
+mod series;
 
 use std::{
     collections::BTreeMap,
@@ -12,27 +14,29 @@ use std::{
 
 pub use folder::{RunFolder, RunId};
 use nix::sys::signal::Signal;
+pub use room::Room;
+pub use series::Series;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     signal::unix::{SignalKind, signal},
-    sync::Semaphore,
     task::JoinSet,
 };
 
 use crate::{
     catalog,
     causes::with_causes,
+    drill::exercise::read_meta,
     hostile::revert_command,
     plan::{Plan, PlanError, plan},
     provider::{
-        lab::Attached,
-        site::{Site, SiteError},
+        Attached,
+        site::{Site, SiteError, with_authorities},
     },
     recovery,
     report::{Recorder, Report},
     run::{Finished, Options, Refusal, RunError, StepLimits, Stop, Terms, run, seed_for, started},
     timeline::{
-        Entry, Event, Outcome, Phase,
+        Entry, Event, Outcome, Phase, Repeat,
         file::{Reader, Writer},
     },
     verdict::Judge,
@@ -44,6 +48,9 @@ pub const EVENTS: &str = "events.ndjson";
 pub const DRILL: &str = "drill.yaml";
 /// The copy of the environment.
 pub const ENVIRONMENT: &str = "environment.yaml";
+
+/// The copy of what people say of the drill beside the drill itself.
+pub const META: &str = "meta.yaml";
 
 /// What one drill's run is told.
 #[derive(Debug, Clone)]
@@ -58,6 +65,10 @@ pub struct Assignment {
     pub folder: PathBuf,
     /// The seed of everything random in it.
     pub seed: u64,
+    /// Which of several runs of the drill it is.
+    pub repeat: Option<Repeat>,
+    /// The runs that it is one of.
+    pub series: Option<Arc<Series>>,
     /// The command line, for the record.
     pub command: Vec<String>,
     /// Where it runs.
@@ -71,17 +82,27 @@ pub struct Assignment {
 pub enum Place {
     /// In a lab of its own, which is started on these threads and ends with the drill.
     Own(Handle),
-    /// In a lab that outlives this process.
+    /// In systems that outlive this process.
     Attached {
-        /// The lab.
-        lab: Box<Attached>,
-        /// The program that guards it: this one, for those who have `blackstart` as a program.
+        /// The systems.
+        systems: Box<Attached>,
+        /// The program that guards them: this one, for those who have `blackstart` as a program.
         guard: PathBuf,
         /// Where runs are that may have left something broken there.
         reports: PathBuf,
-        /// Threads beside those of the drills.
+        /// Threads beside those of the drills, also of a lab that is started beside the systems.
         threads: Handle,
     },
+}
+
+impl Place {
+    /// The threads of the lab that would be started here.
+    pub fn labs(&self) -> Option<&Handle> {
+        match self {
+            Self::Own(labs) => Some(labs),
+            Self::Attached { .. } => None,
+        }
+    }
 }
 
 /// A drill was not run, or what was recorded of it cannot be read.
@@ -117,6 +138,9 @@ pub enum SuiteError {
     /// The timeline does not begin as one.
     #[error("`{0}` does not begin with a `run` event, so it is no timeline of a drill")]
     NoRun(PathBuf),
+    /// The runs before it have decided what all of them show.
+    #[error("another run would change nothing")]
+    NotNeeded,
     /// The drill was stopped before it was begun.
     #[error("stopped by {0} before it was begun; nothing was injected")]
     Stopped(String),
@@ -157,11 +181,18 @@ pub async fn conduct(
 ) -> Result<Report, SuiteError> {
     let catalog::Entry { drill, environment } = &assignment.entry;
     assignment.terms.permit(environment)?;
+    assignment.terms.permit_pauses(drill)?;
     let speed = match &assignment.place {
+        // Only a lab's clock can run at another speed, and one that is there already runs at its own.
+        _ if environment.stack.is_none() => None,
         Place::Own(_) => assignment.speed,
-        Place::Attached { lab, .. } => Some(lab.description.speed),
+        Place::Attached { systems, .. } => match &systems.description {
+            Some(lab) => Some(lab.speed),
+            None => assignment.speed,
+        },
     };
-    let plan = plan(Arc::new(drill.clone()), Arc::clone(environment), speed)?;
+    let probed = with_authorities(environment).await?;
+    let plan = plan(Arc::new(drill.clone()), probed, speed)?;
     let write = |name: &str, text: &str| {
         let path = assignment.folder.join(name);
         std::fs::write(&path, text).map_err(|source| SuiteError::Write { path, source })
@@ -172,6 +203,7 @@ pub async fn conduct(
         run_id: assignment.run_id.to_string(),
         folder: assignment.folder.clone(),
         seed: assignment.seed,
+        repeat: assignment.repeat,
         command: assignment.command.clone(),
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),
@@ -235,13 +267,11 @@ async fn open_and_run(
 
 async fn open(plan: &Plan, assignment: &Assignment) -> Result<Site, SuiteError> {
     let environment = Arc::clone(&plan.environment);
+    let seed = seed_for(assignment.seed, &plan.drill.name);
     match &assignment.place {
-        Place::Own(threads) => {
-            let seed = seed_for(assignment.seed, &plan.drill.name);
-            Ok(Site::open(environment, plan.speed, seed, threads).await?)
-        }
+        Place::Own(threads) => Ok(Site::open(environment, plan.speed, seed, threads).await?),
         Place::Attached {
-            lab,
+            systems,
             threads,
             reports,
             ..
@@ -251,10 +281,11 @@ async fn open(plan: &Plan, assignment: &Assignment) -> Result<Site, SuiteError> 
                 path: reports.clone(),
                 source,
             })?;
-            if let Some(run) = recovery::left_in(&journals, &lab.access) {
+            if let Some(run) = recovery::left_in(&journals, &systems.access) {
                 return Err(SuiteError::Leftovers(run));
             }
-            Ok(Site::attach(environment, lab.as_ref().clone(), threads)?)
+            let systems = systems.as_ref().clone();
+            Ok(Site::open_beside(systems, environment, plan.speed, seed, threads).await?)
         }
     }
 }
@@ -298,24 +329,45 @@ fn record_not_begun(
     Ok(())
 }
 
-/// Runs drills, so many at once, each in a place of its own. Yields what came of them in the order of the assignments.
+impl Assignment {
+    /// What it is called while it goes on: the drill, and which of its runs.
+    pub fn label(&self) -> String {
+        let name = &self.entry.drill.name;
+        match self.repeat {
+            Some(repeat) => format!("{name}@{}", folder::numbered(repeat)),
+            None => name.clone(),
+        }
+    }
+}
+
+/// Runs drills, so many at once at most, each in a place of its own. Yields what came of them in the order of the assignments. They are
+/// begun in that order too, and runs of a series that is decided are not begun at all: [`SuiteError::NotNeeded`].
 pub async fn conduct_all(
     assignments: Vec<Assignment>,
     at_once: usize,
     stop: Stop,
     on_event: impl Fn(&str, &Entry) + Clone + Send + Sync + 'static,
 ) -> Vec<(String, Result<Report, SuiteError>)> {
-    let places = Arc::new(Semaphore::new(at_once.max(1)));
+    let room = Room::new(at_once);
     let mut names = Vec::new();
     let mut tasks = JoinSet::new();
     for assignment in assignments {
-        let name = assignment.entry.drill.name.clone();
-        let (stop, places, on_event) = (stop.clone(), Arc::clone(&places), on_event.clone());
+        let name = assignment.label();
+        let (stop, on_event) = (stop.clone(), on_event.clone());
         let drill = name.clone();
+        let place = room.enter(assignment.place.labs()).await;
         let task = tasks.spawn(async move {
-            let _place = places.acquire().await;
+            let _place = place;
+            let series = assignment.series.as_ref();
+            if series.is_some_and(|series| series.is_over()) {
+                return Err(SuiteError::NotNeeded);
+            }
             // One that was waiting when the wish to stop came is recorded as stopped, and opens nothing.
-            conduct(&assignment, stop, &mut |entry| on_event(&drill, entry)).await
+            let result = conduct(&assignment, stop, &mut |entry| on_event(&drill, entry)).await;
+            if let Some(series) = series {
+                series.take(result.as_ref().ok());
+            }
+            result
         });
         names.push((task.id(), name));
     }
@@ -415,6 +467,7 @@ pub fn judge(
     let started = started.ok_or_else(|| SuiteError::NoRun(path.clone()))?;
     let mut report = Report::new(&started, drill, environment, judge.finish(), folder);
     report.recorded = recorder.finish(&path);
+    report.operator = std::mem::take(&mut report.recorded.operator);
     Ok(report)
 }
 
@@ -424,7 +477,18 @@ pub fn judge(
 /// If they cannot be read.
 pub fn rebuild(folder: &Path) -> Result<Report, SuiteError> {
     let kept = recorded(folder)?;
-    judge(folder, &kept.drill, &kept.environment)
+    let mut report = judge(folder, &kept.drill, &kept.environment)?;
+    let meta = folder.join(META);
+    if meta.exists() {
+        let (exercise, problems) = read_meta(&meta);
+        let said = exercise.ok_or_else(|| SuiteError::Copies {
+            folder: folder.to_owned(),
+            problems: problems.render(crate::source::Coloring::Plain),
+        })?;
+        let own = report.drill.exercise.take().unwrap_or_default();
+        report.drill.exercise = Some(own.overlaid(said));
+    }
+    Ok(report)
 }
 
 /// Loads the copies of a drill and its environment, with the variables that were in force.

@@ -5,6 +5,7 @@
 //! that it does not know, so an older version can judge what a newer one recorded.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{BufRead, BufReader, ErrorKind, Write},
     path::{Path, PathBuf},
@@ -13,13 +14,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Event, io::Error};
+use super::{Entry, Event, Sample, io::Error};
 
 /// The major version that begins every line.
 const MAJOR: u64 = 1;
 
 /// The types of events that this version knows. Others are those of a later 1.x.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "run",
     "phase",
     "sample",
@@ -27,6 +28,7 @@ const KNOWN: [&str; 11] = [
     "fault",
     "observed",
     "ledger",
+    "operator",
     "note",
     "interrupted",
     "aborted",
@@ -130,16 +132,21 @@ impl Writer {
 pub struct Reader<R = BufReader<File>> {
     path: PathBuf,
     lines: R,
+    /// The line that is being read.
+    line: Vec<u8>,
     number: u64,
     torn: Option<u64>,
     done: bool,
 }
 
+/// What every line has, whatever its event.
 #[derive(Deserialize)]
-struct Head {
+struct Head<'a> {
     v: u64,
-    #[serde(rename = "type")]
-    kind: String,
+    #[serde(rename = "t", with = "super::seconds")]
+    at: Duration,
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
 }
 
 impl Reader {
@@ -167,6 +174,7 @@ impl<R: BufRead> Reader<R> {
         Self {
             path: path.into(),
             lines,
+            line: Vec::new(),
             number: 0,
             torn: None,
             done: false,
@@ -180,8 +188,8 @@ impl<R: BufRead> Reader<R> {
 
     fn read(&mut self) -> Result<Option<Entry>, Error> {
         loop {
-            let mut line = Vec::new();
-            let length = match self.lines.read_until(b'\n', &mut line) {
+            self.line.clear();
+            let length = match self.lines.read_until(b'\n', &mut self.line) {
                 Ok(length) => length,
                 Err(source) if source.kind() == ErrorKind::Interrupted => continue,
                 Err(source) => {
@@ -195,11 +203,11 @@ impl<R: BufRead> Reader<R> {
                 return Ok(None);
             }
             self.number += 1;
-            if line.iter().all(u8::is_ascii_whitespace) {
+            if self.line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let complete = line.ends_with(b"\n");
-            match self.decode(&line) {
+            let complete = self.line.ends_with(b"\n");
+            match self.decode(&self.line) {
                 Ok(Some(entry)) => return Ok(Some(entry)),
                 Ok(None) => {}
                 // A line without an end that cannot be read is what a killed harness leaves behind.
@@ -224,12 +232,21 @@ impl<R: BufRead> Reader<R> {
             line: self.number,
             version,
         };
-        let head: Head = serde_json::from_slice(line).map_err(damaged)?;
+        let head: Head<'_> = serde_json::from_slice(line).map_err(damaged)?;
         if head.v != MAJOR {
             return Err(other(head.v.to_string()));
         }
-        if !KNOWN.contains(&head.kind.as_str()) {
+        if !KNOWN.contains(&head.kind.as_ref()) {
             return Ok(None);
+        }
+        // Nearly every line is a sample. Read as one from the start, instead of as an event that turns out to be one, it takes a third of
+        // the time, and a report is mostly reading.
+        if head.kind == "sample" {
+            let sample: Sample = serde_json::from_slice(line).map_err(damaged)?;
+            return Ok(Some(Entry {
+                at: head.at,
+                event: Event::Sample(Box::new(sample)),
+            }));
         }
         let entry: Entry = serde_json::from_slice(line).map_err(damaged)?;
         if let Event::Run(run) = &entry.event

@@ -3,7 +3,9 @@
 //! Texts are looked through; words of the format and names that files define are left as they are, so that what is written can be read
 //! again whatever a variable held.
 
-use super::{Entry, Event, FaultPlanned, Outcome, ProbeKind, ProbeStarted, RunStarted, Sample};
+use super::{
+    Act, Entry, Event, FaultPlanned, Outcome, ProbeKind, ProbeStarted, RunStarted, Sample,
+};
 use crate::source::Secrets;
 
 impl Entry {
@@ -38,6 +40,13 @@ impl Entry {
                 hide(&mut checked.detail, secrets);
             }
             Event::Aborted { condition, reason } => hide([condition, reason], secrets),
+            Event::Operator { role, act } => {
+                hide(role, secrets);
+                match act {
+                    Act::Asked { text, within: _ } | Act::Noted(text) => hide([text], secrets),
+                    Act::Done | Act::Skipped | Act::Unanswered | Act::Marked(_) => {}
+                }
+            }
             Event::Note { text } => hide([text], secrets),
             Event::Interrupted { signal: _ } => {}
             Event::Ended {
@@ -73,6 +82,7 @@ fn hide_in_run(run: &mut RunStarted, secrets: &Secrets) {
         command,
         host,
         seed: _,
+        repeat: _,
         speed: _,
         tiers: _,
         probes,

@@ -13,7 +13,10 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{Connection, DnsView};
+use crate::{
+    environment::{Connection, DnsView},
+    statistics::PassRate,
+};
 
 /// The version of the events' format. A reader takes every 1.x and ignores fields it does not know.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -82,6 +85,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
+    /// A person did something, or was asked to.
+    Operator {
+        /// In which role; none if nobody said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
+        /// What.
+        act: Act,
+    },
     /// Something worth telling that is none of the above.
     Note {
         /// What it is.
@@ -106,6 +117,42 @@ pub enum Event {
         /// How far the wall's clock and the monotonic clock went apart, in real milliseconds.
         clock_drift_ms: f64,
     },
+}
+
+/// What a person did, or was asked to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// The drill waits until this is done.
+    Asked {
+        /// What.
+        text: String,
+        /// How long it is waited for.
+        #[serde(with = "seconds")]
+        within: Duration,
+    },
+    /// What was asked for last is done, and the drill goes on.
+    Done,
+    /// What was asked for last was waited for by nobody, because whoever started the run wanted none to be asked.
+    Skipped,
+    /// Nobody answered in time.
+    Unanswered,
+    /// A moment that only people know.
+    Marked(Mark),
+    /// Something that somebody wanted to be kept.
+    Noted(String),
+}
+
+/// A moment that only people know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Somebody noticed.
+    Detected,
+    /// It was called an incident.
+    Declared,
+    /// It was decided what to do.
+    Decided,
 }
 
 /// A tier and whether it was alive before anything was broken.
@@ -149,6 +196,9 @@ pub struct RunStarted {
     pub host: String,
     /// The seed of everything random.
     pub seed: u64,
+    /// Which of several runs of the same drill this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
     /// How many times as fast as the wall's clock the architecture's time ran.
     pub speed: f64,
     /// Whether nothing was to be touched.
@@ -165,6 +215,18 @@ pub struct RunStarted {
     /// What the variables held that were filled in from the process environment; a secret stands for itself, `${NAME}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
+}
+
+/// One of several runs of the same drill.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Repeat {
+    /// Which one, from 1.
+    pub number: u32,
+    /// How many were planned.
+    pub of: u32,
+    /// The share of runs that must pass, with how sure that must be; null if every one must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<PassRate>,
 }
 
 /// A probe as it was set up.
@@ -323,7 +385,7 @@ pub struct Sample {
     /// The address connected to or asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
-    /// The response headers that a tier or an expectation names, each value cut at 200 characters.
+    /// The response headers that a tier or an expectation names, `age` and `x-cache`, each value cut at 200 characters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// Those texts that a `body` expectation asks for and that were in the body.

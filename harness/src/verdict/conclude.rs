@@ -57,7 +57,7 @@ impl Record<'_> {
             checks,
             moments: times.moments(),
             durations: times.durations(),
-            parts: times.parts(),
+            parts: times.parts(&self.environment.governs),
             path,
             whole_path,
             blips,

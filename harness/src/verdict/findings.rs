@@ -1,6 +1,9 @@
 //! What the report points out that no expectation asked for. Each finding rests on evidence of this run.
 
 mod causes;
+mod clients;
+mod next;
+mod standby;
 
 use std::time::Duration;
 
@@ -41,6 +44,8 @@ pub(super) fn findings(
     }
     found.extend(stale_dns(record, times));
     found.extend(stragglers(record, times));
+    found.extend(clients::find(record));
+    found.extend(standby::find(record));
     found.extend(causes::find(record, disruptions, times));
     found.extend(prober_late(record));
     found.extend(clock_jump(record));
@@ -52,6 +57,7 @@ fn finding(code: &str, text: String, evidence: Vec<String>) -> Finding {
         code: code.to_owned(),
         text,
         evidence,
+        next: next::step(code).to_owned(),
     }
 }
 
@@ -273,24 +279,15 @@ fn stragglers(record: &Record<'_>, times: &Times) -> Vec<Finding> {
         return Vec::new();
     };
     let end = record.hold_end();
-    let moved = |probe: &Probe| {
-        let before = record.steady_state(probe).cloned();
-        let stretches = record.held(probe).iter();
-        let mut new = stretches.filter(|stretch| {
-            stretch.is_good() && stretch.first >= issued && Some(&stretch.state) != before.as_ref()
-        });
-        new.next()
-            .map(|stretch| stretch.from.span.widened(probe.watch.epsilon()))
-    };
-    let arrived = moved(users);
-    let arrived_by = arrived.and_then(|time| time.hi);
+    let arrived = |probe: &Probe| clients::arrived(record, probe);
+    let arrived_by = arrived(users).and_then(|time| time.hi);
     let up_by = times.recovered.and_then(|time| time.hi);
     let mut found = Vec::new();
     for probe in record.keep_alive() {
         let code = "keep-alive-stragglers";
         let name = &probe.started.name;
         if let Some(by) = arrived_by {
-            let late = moved(probe).map_or(end, |time| time.lo);
+            let late = arrived(probe).map_or(end, |time| time.lo);
             let mut stretches = record.held(probe).iter();
             let before = record.steady_state(probe);
             let old = stretches.rfind(|stretch| {

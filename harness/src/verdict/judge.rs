@@ -104,7 +104,7 @@ impl<'a> Judge<'a> {
                 *before,
             ),
             Event::Preflight(checked) => self.preflight.push(checked.clone()),
-            Event::Note { .. } => {}
+            Event::Operator { .. } | Event::Note { .. } => {}
             Event::Ledger {
                 before,
                 found,

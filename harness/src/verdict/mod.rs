@@ -13,18 +13,19 @@ mod words;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     drill::Drill,
     environment::Environment,
+    statistics::PassRate,
     timeline::{Entry, Phase, TierChecked},
 };
 
 pub use judge::Judge;
 
 /// A duration or a time that is known to lie between two values.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bounds {
     /// Not less than this, in seconds.
     #[serde(rename = "lo_s")]
@@ -85,6 +86,8 @@ pub struct Check {
     pub value: Option<Bounds>,
     /// The limit in seconds, for expectations about a duration.
     pub limit_s: Option<f64>,
+    /// In how many runs it must hold; null for every one. The status is that of this run.
+    pub pass_rate: Option<PassRate>,
     /// Lines of evidence: which samples or events decided it.
     pub evidence: Vec<String>,
 }
@@ -196,8 +199,12 @@ pub struct Part {
     pub name: String,
     /// Its length in seconds (the middle of its bounds).
     pub seconds: f64,
+    /// The bounds of its length.
+    pub bounds: Bounds,
     /// What it is, in words.
     pub about: String,
+    /// The settings that explain it, with the line of the environment that each stands on, as far as they are known.
+    pub settings: Vec<String>,
 }
 
 /// What became of one fault.
@@ -253,6 +260,8 @@ pub struct Finding {
     pub text: String,
     /// The evidence.
     pub evidence: Vec<String>,
+    /// What to do next, in a sentence.
+    pub next: String,
 }
 
 /// Everything that follows from a timeline.

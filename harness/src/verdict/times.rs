@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     drill::Expect,
-    environment::DnsView,
+    environment::{DnsView, Governs},
     episode::{
         course::{Edge, State, Stretch},
         span::Span,
@@ -106,7 +106,7 @@ impl Times {
     }
 
     /// Where the recovery time went: the way from each time that is known to the next one. The parts add up to the recovery time.
-    pub(super) fn parts(&self) -> Vec<Part> {
+    pub(super) fn parts(&self, governs: &Governs) -> Vec<Part> {
         let (Some(recovered), Some(fault)) = (self.recovered, self.fault_felt) else {
             return Vec::new();
         };
@@ -114,6 +114,7 @@ impl Times {
             return Vec::new();
         };
         let mut reached = end - total;
+        let mut since = fault;
         let mut parts = Vec::new();
         let steps = [
             ("impact", self.impact, "until users felt it"),
@@ -136,15 +137,21 @@ impl Times {
         ];
         for (name, time, about) in steps {
             // What came after recovery cost users nothing.
-            let Some(time) = time.and_then(Span::middle).map(|time| time.min(end)) else {
+            let Some(span) = time else { continue };
+            let Some(time) = span.middle().map(|time| time.min(end)) else {
                 continue;
             };
             parts.push(Part {
                 name: name.to_owned(),
                 seconds: (time - reached).max(0.0),
+                bounds: span.since(since).into(),
                 about: about.to_owned(),
+                settings: governs.in_words(name),
             });
-            reached = reached.max(time);
+            if time >= reached {
+                reached = time;
+                since = span;
+            }
         }
         parts
     }

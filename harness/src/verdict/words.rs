@@ -33,6 +33,15 @@ pub(super) fn span(value: Span) -> String {
     format!("{middle:.decimals$} s [{lo_shown:.decimals$} .. {hi_shown:.decimals$}]")
 }
 
+/// Bounds alone, rounded outwards: `[43.1 .. 43.9]`.
+pub(super) fn bounds(bounds: Bounds) -> String {
+    let lo = (bounds.lo * 10.0).floor() / 10.0;
+    match bounds.hi {
+        Some(hi) => format!("[{lo:.1} .. {:.1}]", (hi * 10.0).ceil() / 10.0),
+        None => format!("[{lo:.1} ..]"),
+    }
+}
+
 /// So many digits that the last one still means something at this width.
 fn decimals(width: f64) -> usize {
     if width >= 10.0 {

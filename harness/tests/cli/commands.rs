@@ -38,6 +38,28 @@ fn check_says_how_much_was_checked() {
 }
 
 #[test]
+fn check_takes_an_environment_by_itself() {
+    let sound = output(&["check", "fixtures/environments/three-tier.yaml"]);
+    assert_eq!(code(&sound), 0, "{}", stderr(&sound));
+    assert_eq!(stdout(&sound), "1 environment: no errors\n");
+    let trap = "fixtures/invalid/environments/check-that-is-redirected.yaml";
+    let warned = output(&["check", trap, "drills/scale-to-zero.yaml"]);
+    assert_eq!(code(&warned), 0, "{}", stderr(&warned));
+    assert!(
+        stderr(&warned).starts_with(&format!("warning: {trap}:")),
+        "{}",
+        stderr(&warned)
+    );
+    assert!(
+        stdout(&warned).starts_with("1 drill, "),
+        "{}",
+        stdout(&warned)
+    );
+    let mistaken = "fixtures/invalid/environments/alias-with-ttl.yaml";
+    assert_eq!(code(&output(&["check", mistaken])), 2);
+}
+
+#[test]
 fn check_names_file_line_and_column_of_a_mistake() {
     let output = output(&["check", "fixtures/invalid/unknown-fault.yaml"]);
     assert_eq!(code(&output), 2);
@@ -149,6 +171,10 @@ fn doctor_says_of_everything_that_drills_need_whether_it_is_there() {
         "ok    reports    `reports` can be written",
         "ok    addresses",
         "timers     a timer of 10 ms was late by",
+        "resolver   ",
+        "clock      ",
+        "ports      ",
+        "accounts   ",
     ] {
         assert!(stdout(&output).contains(line), "{}", stdout(&output));
     }

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod begin;
 mod commands;
 mod lab;
+mod people;
 mod program;
 mod reports;
 mod runs;
 mod secrets;
 mod trouble;
+mod watch;
 
 use std::{fs, process::Output, sync::OnceLock};
 

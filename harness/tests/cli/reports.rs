@@ -9,12 +9,13 @@ use crate::{
 };
 
 /// The files that a run's events are made into.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "report.json",
     "report.html",
     "TEST-drills.xml",
     "summary.md",
     "blackstart.prom",
+    "trace.json",
 ];
 
 fn report(run: &Path, more: &[&str]) -> Output {

@@ -4,6 +4,7 @@ use std::{
     net::IpAddr,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::PoisonError,
     time::Duration,
 };
 
@@ -22,20 +23,23 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{Shared, rig::repository};
+use crate::{
+    Shared,
+    rig::{Rig, repository},
+};
 
 /// No condition takes longer on however busy a machine.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// The program in the repository, with the containers of these tests.
-fn blackstart(shared: &Shared, arguments: &[&str], reports: &Path) -> Command {
+fn blackstart(shared: &Shared, rig: &Rig, arguments: &[&str], reports: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blackstart"));
     command
         .args(arguments)
         .arg("--reports")
         .arg(reports)
         .current_dir(repository())
-        .env("BLACKSTART_PROJECT", &shared.rig().project)
+        .env("BLACKSTART_PROJECT", &rig.project)
         .env("BLACKSTART_STATE", shared.reports.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -43,17 +47,21 @@ fn blackstart(shared: &Shared, arguments: &[&str], reports: &Path) -> Command {
     command
 }
 
-fn drill(shared: &Shared, name: &str, reports: &Path) -> Child {
+fn drill(shared: &Shared, rig: &Rig, name: &str, reports: &Path) -> Child {
     let file = format!("drills/{name}.yaml");
     let arguments = ["run", &file, "-q", "--env", "three-tier.docker"];
-    blackstart(shared, &arguments, reports).spawn().unwrap()
+    blackstart(shared, rig, &arguments, reports)
+        .spawn()
+        .unwrap()
 }
 
 /// After both are gone nobody is there to restore but somebody who types `blackstart revert`.
-pub(crate) fn revert_removes_a_filter_when_harness_and_guard_are_killed(shared: &Shared) {
-    let rig = shared.rig();
+pub(crate) fn revert_removes_a_filter_when_harness_and_guard_are_killed(
+    shared: &Shared,
+    rig: &Rig,
+) {
     let reports = shared.reports.path().join("both-killed");
-    let mut harness = drill(shared, "block-ingress", &reports);
+    let mut harness = drill(shared, rig, "block-ingress", &reports);
     shared.threads.block_on(async {
         let alb = format!("{}_alb_1", rig.project);
         let inspected = rig.docker.inspect_container(&alb, None).await.unwrap();
@@ -83,27 +91,28 @@ pub(crate) fn revert_removes_a_filter_when_harness_and_guard_are_killed(shared: 
         }
         harness.wait().unwrap();
         assert!(!lets_in().await);
-        let reverted = blackstart(shared, &["revert"], &reports).status().unwrap();
+        let reverted = blackstart(shared, rig, &["revert"], &reports)
+            .status()
+            .unwrap();
         assert!(reverted.success());
         assert!(lets_in().await);
     });
 }
 
 /// The double failure stops five containers at once; the harness is killed as soon as they are.
-pub(crate) fn nothing_stays_stopped_when_the_harness_is_killed(shared: &Shared) {
-    let rig = shared.rig();
+pub(crate) fn nothing_stays_stopped_when_the_harness_is_killed(shared: &Shared, rig: &Rig) {
     let reports = shared.reports.path().join("killed");
-    let mut harness = drill(shared, "double-failure", &reports);
+    let mut harness = drill(shared, rig, "double-failure", &reports);
     shared.threads.block_on(async {
         let vm = format!("{}_vm_1", rig.project);
-        until("the machine is stopped", async || !runs(shared, &vm).await).await;
+        until("the machine is stopped", async || !runs(rig, &vm).await).await;
         let process = i32::try_from(harness.id()).unwrap();
         kill(Pid::from_raw(process), Signal::SIGKILL).unwrap();
         harness.wait().unwrap();
         for service in ["vm_1", "web_1", "web_2", "was_1", "was_2"] {
             let container = format!("{}_{service}", rig.project);
             until("everything runs again", async || {
-                runs(shared, &container).await
+                runs(rig, &container).await
             })
             .await;
         }
@@ -111,9 +120,12 @@ pub(crate) fn nothing_stays_stopped_when_the_harness_is_killed(shared: &Shared) 
 }
 
 /// A container and a network of a process that is gone are removed, those of one that is there are not.
-pub(crate) fn what_a_test_left_that_was_killed_is_swept_away(shared: &Shared) {
-    let rig = shared.rig();
+pub(crate) fn what_a_test_left_that_was_killed_is_swept_away(shared: &Shared, rig: &Rig) {
     let docker = &rig.docker;
+    let _alone = shared
+        .sweeping
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let mut gone = Command::new("true").spawn().unwrap();
     let owner = sweep::created_by_this_process().replace(
         &format!("\"process\":{}", std::process::id()),
@@ -137,17 +149,17 @@ pub(crate) fn what_a_test_left_that_was_killed_is_swept_away(shared: &Shared) {
         docker.create_network(network).await.unwrap();
         let engine = Engine::connect().await.unwrap();
         let found = sweep::leftovers(&engine).await.unwrap();
-        assert_eq!(found.len(), 2, "{found:?}");
+        // Harnesses that other tests have killed may have left something, too.
+        assert!(found.len() >= 2, "{found:?}");
         sweep::remove(&engine, &found).await.unwrap();
         assert!(docker.inspect_container(&left, None).await.is_err());
         assert!(docker.inspect_network(&name, None).await.is_err());
-        assert!(sweep::leftovers(&engine).await.unwrap().is_empty());
-        assert!(runs(shared, &format!("{}_vm_1", rig.project)).await);
+        assert!(runs(rig, &format!("{}_vm_1", rig.project)).await);
     });
 }
 
-async fn runs(shared: &Shared, container: &str) -> bool {
-    let docker = &shared.rig().docker;
+async fn runs(rig: &Rig, container: &str) -> bool {
+    let docker = &rig.docker;
     let inspected = docker.inspect_container(container, None).await.unwrap();
     let status = inspected.state.and_then(|state| state.status);
     status == Some(ContainerStateStatusEnum::RUNNING)

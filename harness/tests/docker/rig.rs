@@ -112,9 +112,9 @@ pub(crate) async fn engine() -> Result<(Engine, Docker), String> {
 }
 
 impl Rig {
-    /// Starts everything.
-    pub(crate) async fn start(docker: Docker) -> Self {
-        let project = format!("blackstart-test-{}", std::process::id());
+    /// Starts everything, as the environment of this number.
+    pub(crate) async fn start(docker: Docker, number: usize) -> Self {
+        let project = format!("blackstart-test-{}-{number}", std::process::id());
         let mut rig = Self {
             project,
             docker,

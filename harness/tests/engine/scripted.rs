@@ -225,6 +225,7 @@ impl Script {
             run_id: "scripted".to_owned(),
             folder: self.folder().to_owned(),
             seed: 1,
+            repeat: None,
             command: Vec::new(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             limits: LIMITS,

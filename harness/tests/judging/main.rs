@@ -2,6 +2,7 @@
 
 mod causes;
 mod measuring;
+mod reasons;
 mod robust;
 mod simulation;
 mod timelines;

@@ -362,6 +362,7 @@ fn limits() -> Vec<Expect> {
             within: ms(2800),
             from: ClockStart::Fault,
             to: ClockStop::Stable,
+            pass_rate: None,
         },
         Expect::Outage { within: ms(2500) },
         Expect::Availability { at_least: 85.0 },

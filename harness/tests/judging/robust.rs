@@ -6,8 +6,8 @@ use blackstart::{
     drill::{ClockStart, ClockStop, Drill, Expect, Writes},
     environment::{Connection, DnsView},
     timeline::{
-        Entry, ErrorClass, Event, FaultStep, Outcome, Phase, ProbeKind, ProbeStarted, Sample,
-        SampleVerdict, TierChecked, VoidReason,
+        Act, Entry, ErrorClass, Event, FaultStep, Mark, Outcome, Phase, ProbeKind, ProbeStarted,
+        Sample, SampleVerdict, TierChecked, VoidReason,
     },
     verdict::{CheckStatus, Judgement, Verdict, judge},
 };
@@ -102,6 +102,7 @@ fn rto(within: u64) -> Expect {
         within: ms(within),
         from: ClockStart::Fault,
         to: ClockStop::Stable,
+        pass_rate: None,
     }
 }
 
@@ -468,6 +469,7 @@ fn everything() -> Drill {
             within: ms(0),
             from: ClockStart::Impact,
             to: ClockStop::FirstSuccess,
+            pass_rate: None,
         },
         Expect::Outage { within: ms(0) },
         Expect::Path(words(&["primary", "*", "vm"])),
@@ -600,6 +602,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             found,
             detail: None,
         }),
+        1 => Just(Event::Operator { role: None, act: Act::Marked(Mark::Declared) }),
         1 => Just(Event::Note { text: String::new() }),
         1 => Just(Event::Interrupted { signal: "SIGTERM".to_owned() }),
         1 => Just(Event::Aborted { condition: String::new(), reason: String::new() }),

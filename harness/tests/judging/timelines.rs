@@ -211,6 +211,7 @@ fn expectations(rto: f64) -> Vec<Expect> {
             within: s(rto),
             from: ClockStart::Fault,
             to: ClockStop::Stable,
+            pass_rate: None,
         },
         Expect::Outage { within: s(40.0) },
         Expect::Path(names(&["primary", "down", "vm"])),

@@ -1,6 +1,14 @@
 //! A drill on two machines in a lab of its own, with limits, conditions and a binding that may go wrong.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use blackstart::{
     catalog::{self, Selection},
@@ -46,6 +54,8 @@ pub(crate) struct Trial {
     expect: String,
     pub(crate) terms: Terms,
     binding: Binding,
+    /// Set while the drill runs, to have the first machine fail by itself.
+    pub(crate) fails_by_itself: Arc<AtomicBool>,
 }
 
 /// A drill that was run.
@@ -72,6 +82,7 @@ impl Trial {
             expect: "outage: { within: 9m }".to_owned(),
             terms: Terms::default(),
             binding: Binding::Sound,
+            fails_by_itself: Arc::default(),
         }
         .exchanged("speed: 30", "speed: 60")
         .exchanged("ttl: 60s", "ttl: 5s")
@@ -188,7 +199,14 @@ impl Trial {
             .await
             .unwrap();
         let binding = self.binding;
-        let site = site.with_provider(|lab| Arc::new(Wrapped { lab, binding }));
+        let fails_by_itself = Arc::clone(&self.fails_by_itself);
+        let site = site.with_provider(|lab| {
+            Arc::new(Wrapped {
+                lab,
+                binding,
+                fails_by_itself,
+            })
+        });
         let before = settings(&site);
         let folder = self.folder.path().join("records");
         fs::create_dir(&folder).unwrap();
@@ -196,6 +214,7 @@ impl Trial {
             run_id: "trial".to_owned(),
             folder: folder.clone(),
             seed: 1,
+            repeat: None,
             command: Vec::new(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             limits: StepLimits {
@@ -274,6 +293,7 @@ impl Tried {
 struct Wrapped {
     lab: Arc<dyn Provider>,
     binding: Binding,
+    fails_by_itself: Arc<AtomicBool>,
 }
 
 impl Provider for Wrapped {
@@ -297,7 +317,15 @@ impl Provider for Wrapped {
         environment: &'a Environment,
         target: &'a str,
     ) -> BoxFuture<'a, Result<Health, ProviderError>> {
-        self.lab.health(environment, target)
+        Box::pin(async move {
+            // Observers are read again and again, so this is soon after it was set.
+            if self.fails_by_itself.swap(false, Ordering::Relaxed) {
+                let target = "first".to_owned();
+                let failure = drill::Fault::Kill { target };
+                self.lab.resolve(environment, &failure)?.inject().await?;
+            }
+            self.lab.health(environment, target).await
+        })
     }
 }
 

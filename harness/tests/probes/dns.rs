@@ -10,11 +10,14 @@ use blackstart::{
         Look, Probe, Trouble,
         cached::CachedProbe,
         dns::DnsProbe,
-        http::{HttpProbe, Resolution},
+        http::{Asking, HttpProbe, Resolution},
     },
     timeline::ErrorClass,
 };
-use hickory_proto::{op::ResponseCode, rr::Name};
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{Name, RecordType},
+};
 
 use crate::{
     DEADLINE, HOST, SHORT,
@@ -32,6 +35,7 @@ fn direct(server: SocketAddr, timeout: Duration) -> DnsProbe {
     DnsProbe {
         server,
         name: name(),
+        record_type: RecordType::A,
         recursive: false,
         timeout,
         recognition: recognition(),
@@ -41,7 +45,7 @@ fn direct(server: SocketAddr, timeout: Duration) -> DnsProbe {
 /// One look at a name server by each kind of probe that asks it itself.
 async fn looks(server: SocketAddr, timeout: Duration) -> [(&'static str, Look); 2] {
     let request = HttpProbe {
-        resolution: Resolution::Ask(server, name()),
+        resolution: Resolution::Ask(Asking::anew(server, name())),
         timeout,
         ..probe((ADDRESS, 9).into())
     };
@@ -166,7 +170,7 @@ async fn an_authority_is_not_asked_to_recurse_and_a_resolver_is() {
 async fn a_request_whose_name_does_not_resolve_connects_to_nobody() {
     let server = NameServer::start(Reply::Silence).await;
     let request = HttpProbe {
-        resolution: Resolution::Ask(server.address, name()),
+        resolution: Resolution::Ask(Asking::anew(server.address, name())),
         timeout: SHORT,
         ..probe((ADDRESS, 9).into())
     };

@@ -3,12 +3,14 @@
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use blackstart::{
+    environment::DnsCache,
     probe::{
         Look, Probe, Trouble,
-        http::{HttpProbe, Resolution},
+        http::{Asking, HttpProbe, Resolution},
     },
     timeline::ErrorClass,
 };
@@ -24,6 +26,11 @@ use crate::{
 };
 
 const BODY_LIMIT: usize = 64 * 1024;
+
+fn asking(names: &NameServer) -> Asking {
+    let name = Name::from_ascii("www.petclinic.test.").unwrap();
+    Asking::anew(names.address, name)
+}
 
 /// Looks once at a server that follows a script.
 async fn look_at(script: &[Step]) -> (Look, WebServer) {
@@ -47,10 +54,7 @@ async fn a_good_answer_names_its_tier_and_its_phases_follow_each_other() {
     let server = WebServer::start(&[good()]).await;
     let names = NameServer::start(Reply::Addresses(vec![Ipv4Addr::LOCALHOST], 60)).await;
     let probe = HttpProbe {
-        resolution: Resolution::Ask(
-            names.address,
-            Name::from_ascii("www.petclinic.test.").unwrap(),
-        ),
+        resolution: Resolution::Ask(asking(&names)),
         headers: vec!["server".to_owned()],
         texts: vec!["Welcome".to_owned(), "Goodbye".to_owned()],
         ..probe(server.address)
@@ -288,10 +292,7 @@ async fn each_of_several_addresses_is_asked_in_turn_so_that_half_up_shows_as_hal
     let addresses = vec![Ipv4Addr::LOCALHOST, other];
     let names = NameServer::start(Reply::Addresses(addresses.clone(), 60)).await;
     let probe = HttpProbe {
-        resolution: Resolution::Ask(
-            names.address,
-            Name::from_ascii("www.petclinic.test.").unwrap(),
-        ),
+        resolution: Resolution::Ask(asking(&names)),
         ..probe(server.address)
     };
     let mut asked = Vec::new();
@@ -316,4 +317,33 @@ async fn each_of_several_addresses_is_asked_in_turn_so_that_half_up_shows_as_hal
         4,
         "the name is looked up for every connection"
     );
+}
+
+#[tokio::test]
+async fn a_client_asks_for_its_name_as_often_as_its_habit_says() {
+    // A TTL of a second, on a clock that runs a thousand times as fast: what honours it has forgotten the answer by the next request.
+    for (cache, asked) in [
+        (DnsCache::None, 3),
+        (DnsCache::Ttl, 3),
+        (DnsCache::AtMostFiveMinutes, 3),
+        (DnsCache::AtLeastMinute, 1),
+        (DnsCache::ForEver, 1),
+    ] {
+        let server = WebServer::start(&[good()]).await;
+        let names = NameServer::start(Reply::Addresses(vec![Ipv4Addr::LOCALHOST], 1)).await;
+        let probe = HttpProbe {
+            resolution: Resolution::Ask(Asking {
+                cache,
+                speed: if asked == 1 { 1.0 } else { 1_000.0 },
+                ..asking(&names)
+            }),
+            ..probe(server.address)
+        };
+        for seq in 0..3 {
+            let look = probe.look(seq).await;
+            assert_eq!(look.trouble, None, "{look:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(names.datagrams(), asked, "{}", cache.as_str());
+    }
 }

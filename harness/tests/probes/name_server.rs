@@ -10,7 +10,7 @@ use std::{
 
 use hickory_proto::{
     op::{Message, MessageType, ResponseCode},
-    rr::{Name, RData, Record, rdata},
+    rr::{Name, RData, Record, RecordType, rdata},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,6 +31,8 @@ pub(crate) enum Reply {
     Truncated(Ipv4Addr),
     /// Packets that answer something else, before the address.
     AfterStrays(Ipv4Addr),
+    /// The name servers of a zone, and the address of each.
+    Zone(&'static str, Vec<(&'static str, Ipv4Addr)>),
 }
 
 /// A running server. Ends when dropped.
@@ -114,6 +116,7 @@ async fn over_udp(socket: UdpSocket, shared: Arc<Shared>) {
             Reply::Silence => {}
             Reply::Addresses(addresses, ttl) => datagrams.push(records(&question, &addresses, ttl)),
             Reply::Code(code) => datagrams.push(refusal(&question, code)),
+            Reply::Zone(zone, servers) => datagrams.push(of_zone(&question, zone, &servers)),
             Reply::Truncated(_) => {
                 let mut cut = refusal(&question, ResponseCode::NoError);
                 cut.metadata.truncation = true;
@@ -178,6 +181,24 @@ fn refusal(question: &Message, code: ResponseCode) -> Message {
     let mut reply = Message::new(metadata.id, MessageType::Response, metadata.op_code);
     reply.metadata.response_code = code;
     reply.add_queries(question.queries.clone());
+    reply
+}
+
+fn of_zone(question: &Message, zone: &str, servers: &[(&str, Ipv4Addr)]) -> Message {
+    let mut reply = refusal(question, ResponseCode::NoError);
+    let asked = question.queries[0].name().clone();
+    let of = |name: &str| Name::from_ascii(name).unwrap();
+    for (server, address) in servers {
+        let wanted = question.queries[0].query_type();
+        let data = if wanted == RecordType::NS && asked == of(zone) {
+            RData::NS(rdata::NS(of(server)))
+        } else if wanted == RecordType::A && asked == of(server) {
+            RData::A(rdata::A(*address))
+        } else {
+            continue;
+        };
+        reply.add_answer(Record::from_rdata(asked.clone(), 300, data));
+    }
     reply
 }
 

@@ -77,9 +77,9 @@ impl Checker<'_> {
         for ((name, _), records) in &sets {
             self.record_set(node, name, records);
         }
-        for (name, kind) in sets.keys() {
-            if *kind == "CNAME"
-                && let Some(records) = sets.get(&(*name, "A"))
+        for ((name, kind), records) in &sets {
+            if *kind != "CNAME"
+                && sets.contains_key(&(*name, "CNAME"))
                 && let Some((index, _)) = records.first()
             {
                 self.error(
@@ -135,7 +135,7 @@ impl Checker<'_> {
                 at("type").place,
                 "the zone's own name cannot be a CNAME: use an `A` record with `alias`",
             ),
-            RecordType::A if record.alias.is_none() => {
+            RecordType::A | RecordType::Aaaa if record.alias.is_none() => {
                 let known = self
                     .stack
                     .virtual_machines
@@ -145,7 +145,10 @@ impl Checker<'_> {
                     self.context.report_unknown(at("value"), "machine", known);
                 }
             }
-            RecordType::A | RecordType::Cname => {}
+            RecordType::Txt if record.alias.is_some() => {
+                self.error(at("alias").place, "a text is no alias of anything");
+            }
+            RecordType::A | RecordType::Aaaa | RecordType::Cname | RecordType::Txt => {}
         }
         if record.failover == Some(FailoverRole::Primary)
             && record.health_check.is_none()
@@ -522,6 +525,8 @@ impl Checker<'_> {
 fn type_word(kind: RecordType) -> &'static str {
     match kind {
         RecordType::A => "A",
+        RecordType::Aaaa => "AAAA",
         RecordType::Cname => "CNAME",
+        RecordType::Txt => "TXT",
     }
 }

@@ -1,23 +1,20 @@
 //! An environment whose targets are containers: found, and waited for until it is well.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use blackstart_lab::{
-    control::Description,
-    part::{self, DNS_PORT, system_name_server},
-};
+use blackstart_lab::part;
 use tokio::time::{Instant, sleep};
 
 use super::{
     DockerError, DockerProvider, ROLE,
     engine::{Engine, admin},
     found::PROJECT,
-    snapshot::own_health,
+    health::own_health,
 };
 use crate::{
-    environment::Environment,
+    environment::{Binding, Environment},
     journal::Access,
-    provider::{ProviderError, lab::Attached},
+    provider::{Attached, Bindings, ProviderError},
 };
 
 /// How long containers that have just been started may take until they are well.
@@ -39,18 +36,18 @@ pub async fn attach(environment: &Environment) -> Result<Attached, ProviderError
         wait_until_well(&provider.engine, project.as_deref()).await?;
         let lab = provider.part(project.as_deref(), "dns").await?;
         let lab = lab.ok_or_else(|| no_lab(project.as_deref()))?;
-        lab.describe().await?
+        Some(lab.describe().await?)
     } else {
-        foreign()
+        None
     };
     let access = Access::Docker {
         engine: provider.engine.address().to_owned(),
         project,
     };
     Ok(Attached {
-        provider: Arc::new(provider),
+        bindings: Bindings::default().with(Binding::Docker, Arc::new(provider)),
         description,
-        access,
+        access: vec![access],
     })
 }
 
@@ -91,21 +88,5 @@ async fn wait_until_well(engine: &Engine, project: Option<&str>) -> Result<(), D
             )));
         }
         sleep(LOOK_EVERY).await;
-    }
-}
-
-/// What there is to know where no lab is: the wall's own time, the ports that are written, this machine's name server.
-fn foreign() -> Description {
-    let resolver = system_name_server().unwrap_or_else(|_| (Ipv4Addr::LOCALHOST, DNS_PORT).into());
-    Description {
-        id: String::new(),
-        speed: 1.0,
-        authority: resolver,
-        resolver,
-        vantages: BTreeMap::new(),
-        names: BTreeMap::new(),
-        ports: BTreeMap::new(),
-        ca_pem: String::new(),
-        stack: serde_json::Value::Null,
     }
 }

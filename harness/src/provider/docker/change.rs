@@ -1,11 +1,14 @@
 //! What a fault does to containers, worked out without an engine, so that a plan can be shown without one.
 
-use blackstart_lab::{control::Settings, part::ADMIN_PORT};
+use std::time::Duration;
 
-use super::snapshot::{Blocked, Means};
+use blackstart_lab::{control::Settings, filter::netem::Shape, part::ADMIN_PORT};
+
+use super::{ingress::Blocked, shaping, snapshot::Means};
 use crate::{
     drill,
     environment::{Containers, Environment},
+    hostile::shell_words,
     provider::{ProviderError, lab},
 };
 
@@ -27,6 +30,10 @@ pub(super) enum Action {
     /// They are in no network.
     Disconnect,
     BlockIngress(Blocked),
+    /// Packets that they send are late, or lost.
+    Shape(Shape),
+    /// A program runs in them.
+    Command(drill::Command),
     /// What plays a part of a lab is told to behave in another way.
     Set(Settings),
 }
@@ -63,6 +70,19 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
             },
             from: containers.from.clone(),
         }),
+        F::Latency { delay, jitter, .. } => {
+            let real = |duration: Duration| duration.div_f64(environment.speed);
+            Action::Shape(Shape {
+                delay: real(*delay),
+                jitter: real(*jitter),
+                loss_percent: 0,
+            })
+        }
+        F::Loss { percent, .. } => Action::Shape(Shape {
+            loss_percent: *percent,
+            ..Shape::default()
+        }),
+        F::Command { command, .. } => Action::Command(command.clone()),
         F::ExpireCertificate { .. }
         | F::LoseZone { .. }
         | F::FailoverDatabase { .. }
@@ -93,6 +113,15 @@ impl Change {
             Action::BlockIngress(blocked) => {
                 format!("drop new connections to {blocked} of docker {whom}")
             }
+            Action::Shape(shape) => {
+                format!(
+                    "each packet that docker {whom} sends {}",
+                    shaping::words(shape)
+                )
+            }
+            Action::Command(command) => {
+                format!("run `{}` in docker {whom}", shell_words(&command.inject))
+            }
             Action::Set(settings) => format!("{} on docker {whom}", lab::orders(settings)),
         }
     }
@@ -110,6 +139,10 @@ impl Change {
             }
             Action::BlockIngress(_) => {
                 format!("remove the packet filter from docker {whom}")
+            }
+            Action::Shape(_) => format!("take netem away from docker {whom} again"),
+            Action::Command(command) => {
+                format!("run `{}` in docker {whom}", shell_words(&command.revert))
             }
             Action::Set(settings) => format!(
                 "set {} of docker {whom} back to what it was",

@@ -1,6 +1,6 @@
 //! The container engine: how it is found, and what is asked of it.
 
-use std::{env, io, path::PathBuf};
+use std::{env, io};
 
 use blackstart_lab::part::ADMIN_PORT;
 use bollard::{
@@ -15,10 +15,10 @@ use bollard::{
         RemoveContainerOptions, WaitContainerOptions,
     },
 };
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::try_join};
 
 use super::{
-    DockerError,
+    DockerError, connection,
     found::{Found, Status},
     sweep::{CREATED, created_by_this_process},
 };
@@ -34,23 +34,23 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Connects to the engine that `DOCKER_HOST` names, else to that of the current Docker context, else to Docker's own socket, else
-    /// to Podman's.
+    /// Connects to the engine that `DOCKER_HOST` names, else to that of the current Docker context (`DOCKER_CONTEXT`, or what `docker
+    /// context use` chose), else to Docker's own socket, else to Podman's.
     ///
     /// # Errors
-    /// If none answers, or this user may not ask it.
+    /// If none answers, this user may not ask it, or the context is not there.
     pub async fn connect() -> Result<Self, DockerError> {
-        let address = address();
-        Self::at(&address).await
+        Self::at(&connection::address()?).await
     }
 
-    /// Connects to the engine at an address such as `unix:///var/run/docker.sock`.
+    /// Connects to the engine at an address such as `unix:///var/run/docker.sock` or `tcp://build.example:2376`. Over TCP it is asked
+    /// with TLS if `DOCKER_TLS_VERIFY` says so, or a Docker context has certificates for the address.
     ///
     /// # Errors
     /// If it does not answer, or this user may not ask it.
     pub async fn at(address: &str) -> Result<Self, DockerError> {
         let failed = |source| DockerError::no_engine(address, source);
-        let docker = Docker::connect_with_host(address).map_err(failed)?;
+        let docker = connection::client(address)?;
         // Whatever is newer than the engine is not asked for.
         let docker = docker.negotiate_version().await.map_err(failed)?;
         Ok(Self {
@@ -190,11 +190,20 @@ impl Engine {
             .map_err(asked("connecting a container"))
     }
 
-    /// Runs a command of the lab's image in the network namespace of a container, with the right to change that and no other, and
-    /// returns what it printed.
+    /// Runs a command of the lab's image in the network namespace of a container.
     pub(super) async fn in_namespace_of(
         &self,
         container: &str,
+        command: &[String],
+    ) -> Result<String, DockerError> {
+        self.helper(&format!("container:{container}"), command)
+            .await
+    }
+
+    /// Runs a command of the lab's image in a network, with the right to change that and no other, and returns what it printed.
+    pub(super) async fn helper(
+        &self,
+        network: &str,
         command: &[String],
     ) -> Result<String, DockerError> {
         let image = image();
@@ -203,7 +212,7 @@ impl Engine {
             cmd: Some(command.to_vec()),
             labels: Some([(CREATED.to_owned(), created_by_this_process())].into()),
             host_config: Some(HostConfig {
-                network_mode: Some(format!("container:{container}")),
+                network_mode: Some(network.to_owned()),
                 cap_drop: Some(vec!["ALL".to_owned()]),
                 cap_add: Some(vec!["NET_ADMIN".to_owned()]),
                 readonly_rootfs: Some(true),
@@ -243,9 +252,10 @@ impl Engine {
         };
         let mut exits = self.docker.wait_container(helper, Some(wait));
         let start = self.docker.start_container(helper, None);
-        // Waiting begins with the first poll, before the start, so that no exit is missed.
-        let (exit, started) = tokio::join!(exits.next(), start);
-        started.map_err(asked("starting a helper container"))?;
+        // Waiting begins with the first poll, before the start, so that no exit is missed. One that does not start never exits.
+        let (exit, ()) = try_join(async { Ok(exits.next().await) }, start)
+            .await
+            .map_err(asked("starting a helper container"))?;
         let options = LogsOptions {
             stdout: true,
             stderr: true,
@@ -331,51 +341,4 @@ pub(super) fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
         cause = error.source();
     }
     false
-}
-
-fn address() -> String {
-    if let Ok(host) = env::var("DOCKER_HOST")
-        && !host.is_empty()
-    {
-        return host;
-    }
-    if let Some(host) = context_host() {
-        return host;
-    }
-    let podman = env::var("XDG_RUNTIME_DIR")
-        .map(|folder| format!("{folder}/podman/podman.sock"))
-        .into_iter();
-    let sockets = ["/var/run/docker.sock".to_owned()]
-        .into_iter()
-        .chain(podman)
-        .chain(["/run/podman/podman.sock".to_owned()]);
-    let socket = sockets
-        .clone()
-        .find(|socket| PathBuf::from(socket).exists())
-        .or_else(|| sockets.clone().next())
-        .unwrap_or_default();
-    format!("unix://{socket}")
-}
-
-/// The engine of the Docker context that is in use, if it is not the default one.
-fn context_host() -> Option<String> {
-    let folder = env::var_os("DOCKER_CONFIG").map_or_else(
-        || env::home_dir().map(|home| home.join(".docker")),
-        |folder| Some(PathBuf::from(folder)),
-    )?;
-    let read = |path: PathBuf| -> Option<serde_json::Value> {
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-    };
-    let name = match env::var("DOCKER_CONTEXT") {
-        Ok(name) if !name.is_empty() => name,
-        _ => read(folder.join("config.json"))?["currentContext"]
-            .as_str()?
-            .to_owned(),
-    };
-    let contexts = std::fs::read_dir(folder.join("contexts/meta")).ok()?;
-    contexts
-        .filter_map(|entry| read(entry.ok()?.path().join("meta.json")))
-        .find(|meta| meta["Name"] == name.as_str())?["Endpoints"]["docker"]["Host"]
-        .as_str()
-        .map(str::to_owned)
 }

@@ -157,7 +157,9 @@ fn cargo_build() -> Result<PathBuf, ImageError> {
             "--target",
             target,
         ])
-        .args(["--package", "blackstart", "--bin", PROGRAM])
+        // What runs in the containers reaches no cloud.
+        .args(["--package", "blackstart", "--no-default-features"])
+        .args(["--bin", PROGRAM])
         .output()
         .map_err(|error| failed(&error))?;
     if !output.status.success() {

@@ -5,23 +5,35 @@
 
 mod attached;
 mod change;
+mod connection;
+mod dating;
 mod engine;
+mod exec;
 mod found;
+mod health;
 pub mod image;
+mod ingress;
+mod networks;
+mod shaping;
 mod snapshot;
 pub mod sweep;
 
 use std::sync::OnceLock;
 
 use bollard::errors::Error;
+use tokio::time::Instant;
 
 pub use attached::attach;
+use change::Action;
 pub use change::{Change, change};
+use dating::{Injected, Reading};
 pub use engine::{Engine, IMAGE};
 use found::find;
 use snapshot::{Means, Snapshot};
 
-use super::{Current, Fault, Health, Provider, ProviderError, Undo, lab::LabProvider};
+use super::{
+    Current, Dated, Fault, Health, Provider, ProviderError, Undo, command, lab::LabProvider,
+};
 use crate::{
     drill,
     environment::{Containers, Environment, Target, Thing, Touched, Which},
@@ -46,6 +58,29 @@ pub enum DockerError {
         address: String,
         /// Why it does not answer.
         source: Error,
+    },
+    /// The address is of no kind that can be reached from here.
+    #[error(
+        "`{0}` is no address that an engine can be asked at from here: unix:// and tcp:// are; for ssh://, forward the engine's socket \
+         with `ssh -NL /tmp/engine.sock:/var/run/docker.sock HOST` and set DOCKER_HOST=unix:///tmp/engine.sock"
+    )]
+    NoAddress(String),
+    /// There is no such Docker context.
+    #[error(
+        "there is no Docker context `{0}`, which DOCKER_CONTEXT or the Docker configuration names: `docker context ls` lists those \
+         that there are"
+    )]
+    NoContext(String),
+    /// The certificates for an engine are not there.
+    #[error(
+        "the engine at `{address}` is to be asked with TLS, and `{missing}` is not there: `ca.pem`, `cert.pem` and `key.pem` belong \
+         in the folder that DOCKER_CERT_PATH names, `~/.docker` if it names none"
+    )]
+    NoCertificates {
+        /// The engine.
+        address: String,
+        /// The file that is missing.
+        missing: String,
     },
     /// The engine's socket is not for this user.
     #[error(
@@ -98,6 +133,16 @@ pub enum DockerError {
     /// The lab's image is not there.
     #[error("the engine has no image `{0}`, which this needs: `blackstart lab image` builds it")]
     NoImage(String),
+    /// The kernel cannot do it.
+    #[error(
+        "the kernel of the machine that the engine at `{0}` runs on has no netem, so it cannot delay or lose packets: `modprobe \
+         sch_netem` there loads it, a kernel without CONFIG_NET_SCH_NETEM has none; `respond` with a `delay` makes answers late \
+         without it"
+    )]
+    NoNetem(String),
+    /// A command cannot run in it.
+    #[error("the container `{0}` does not run, so no command can run in it")]
+    DoesNotRun(String),
     /// A helper container failed.
     #[error("a helper container failed: {0}")]
     Helper(String),
@@ -179,23 +224,20 @@ impl Provider for DockerProvider {
             target: fault.target().to_owned(),
             change: Some(change(environment, fault)?),
             captured: OnceLock::new(),
+            clock: OnceLock::new(),
+            injected: OnceLock::new(),
         }))
     }
 
     fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError> {
         undo.must_be_of(BINDING)?;
-        let read = |value: &serde_json::Value| {
-            serde_json::from_value::<Snapshot>(value.clone())
-                .map_err(|error| undo.unreadable(error.to_string()))
-        };
-        let captured = OnceLock::new();
-        // It was empty.
-        drop(captured.set((read(&undo.state)?, read(&undo.injected)?)));
         Ok(Box::new(DockerFault {
             engine: self.engine.clone(),
             target: undo.target.clone(),
             change: None,
-            captured,
+            captured: OnceLock::from(undo.captured_and_injected()?),
+            clock: OnceLock::new(),
+            injected: OnceLock::new(),
         }))
     }
 
@@ -206,7 +248,7 @@ impl Provider for DockerProvider {
     ) -> BoxFuture<'a, Result<Health, ProviderError>> {
         Box::pin(async move {
             let containers = containers(environment, target)?;
-            snapshot::health(&self.engine, containers).await
+            health::health(&self.engine, containers).await
         })
     }
 }
@@ -218,9 +260,11 @@ fn containers<'a>(
 ) -> Result<&'a Containers, ProviderError> {
     match environment.targets.get(target) {
         Some(Target::Docker(containers)) => Ok(containers),
-        Some(Target::Lab(_)) | None => Err(ProviderError::UnknownTarget {
-            target: target.to_owned(),
-        }),
+        Some(Target::Lab(_) | Target::Kubernetes(_) | Target::Command(_)) | None => {
+            Err(ProviderError::UnknownTarget {
+                target: target.to_owned(),
+            })
+        }
     }
 }
 
@@ -232,6 +276,9 @@ struct DockerFault {
     change: Option<Change>,
     /// The containers as they were, and as the fault leaves them.
     captured: OnceLock<(Snapshot, Snapshot)>,
+    /// The engine's clock before the fault.
+    clock: OnceLock<Reading>,
+    injected: OnceLock<Injected>,
 }
 
 impl DockerFault {
@@ -240,10 +287,6 @@ impl DockerFault {
             target: self.target.clone(),
             reason: reason.into(),
         }
-    }
-
-    fn snapshot(&self, value: &serde_json::Value) -> Result<Snapshot, ProviderError> {
-        serde_json::from_value(value.clone()).map_err(|error| self.bad_undo(error.to_string()))
     }
 
     fn value(&self, snapshot: &Snapshot) -> Result<serde_json::Value, ProviderError> {
@@ -275,6 +318,16 @@ impl Fault for DockerFault {
         }
     }
 
+    fn prepare(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
+        Box::pin(async move {
+            match self.change.as_ref().map(|change| &change.action) {
+                Some(Action::Shape(_)) => Ok(shaping::is_there(&self.engine).await?),
+                Some(Action::Command(command)) => Ok(command::environment(command).map(drop)?),
+                Some(_) | None => Ok(()),
+            }
+        })
+    }
+
     fn capture(&self) -> BoxFuture<'_, Result<Undo, ProviderError>> {
         Box::pin(async move {
             let change = self
@@ -291,6 +344,11 @@ impl Fault for DockerFault {
                 state: self.value(&before)?,
                 injected: self.value(&after.clone().without_texts())?,
             };
+            if !before.events(&after).is_empty()
+                && let Some(reading) = dating::read_clock(&self.engine).await?
+            {
+                self.clock.get_or_init(|| reading);
+            }
             // A second capture finds the same containers, or the first has been refused.
             drop(self.captured.set((before, after)));
             Ok(undo)
@@ -304,13 +362,30 @@ impl Fault for DockerFault {
                 .get()
                 .ok_or_else(|| self.bad_undo("it was not captured"))?;
             let means = self.change.as_ref().map_or(Means::Stop, Change::means);
-            after.apply(&self.engine, means).await
+            let sent = Instant::now();
+            after.apply(&self.engine, means).await?;
+            let answered = Instant::now();
+            self.injected.get_or_init(|| Injected { sent, answered });
+            Ok(())
+        })
+    }
+
+    fn dated(&self) -> BoxFuture<'_, Result<Option<Dated>, ProviderError>> {
+        Box::pin(async move {
+            let (Some((before, after)), Some(reading), Some(injected)) =
+                (self.captured.get(), self.clock.get(), self.injected.get())
+            else {
+                return Ok(None);
+            };
+            let expected = before.events(after);
+            let dated = dating::dated(&self.engine, *reading, *injected, &expected).await?;
+            Ok(Some(dated))
         })
     }
 
     fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
         Box::pin(async move {
-            let (before, after) = (self.snapshot(&undo.state)?, self.snapshot(&undo.injected)?);
+            let (before, after) = undo.captured_and_injected::<Snapshot>()?;
             let now = before.read(&self.engine).await?;
             Ok(now.compare(&before, &after))
         })
@@ -318,7 +393,7 @@ impl Fault for DockerFault {
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move {
-            let before = self.snapshot(&undo.state)?;
+            let before: Snapshot = undo.captured()?;
             before.apply(&self.engine, Means::Stop).await
         })
     }

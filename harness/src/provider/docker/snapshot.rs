@@ -1,11 +1,8 @@
 //! Containers as they are, as they were and as a fault leaves them.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use blackstart_lab::control::{Resource, ResourceKind, Settings};
-use bollard::models::{
-    ContainerInspectResponse, EndpointIpamConfig, EndpointSettings, HealthStatusEnum,
-};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +10,18 @@ use super::{
     DockerError,
     change::{Action, Change},
     engine::{self, Engine},
-    found::{Found, Status, find},
+    exec::{self, Commanded},
+    found::{Found, Status},
+    ingress::{Blocked, Ingress, filter, ingress},
     lab,
+    networks::{Endpoint, alike, networks, rewire},
+    shaping::{self, Packets},
 };
 use crate::{
     environment::Containers,
+    hostile::shell_words,
     provider::{
-        Current, Health, ProviderError,
+        Current, ProviderError,
         lab::{LabProvider, only, orders, states, without_texts},
     },
 };
@@ -34,6 +36,10 @@ pub(super) enum Snapshot {
     Networks(Of<BTreeMap<String, Endpoint>>),
     /// Who gets through to them.
     Ingress(Of<Ingress>),
+    /// What becomes of packets that they send.
+    Shape(Of<Packets>),
+    /// What a command has done in them.
+    Command(Of<Commanded>),
     /// How parts of a lab behave.
     Settings(Of<Part>),
 }
@@ -44,43 +50,9 @@ pub(super) type Of<T> = BTreeMap<String, Known<T>>;
 /// A container and its value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Known<T> {
-    id: String,
+    pub(super) id: String,
     /// `None` for a container that is gone.
-    is: Option<T>,
-}
-
-/// A container's place in a network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct Endpoint {
-    /// Its address; `None` if the engine chose it, which it may do again otherwise.
-    address: Option<String>,
-    /// The address that the engine chose, which is asked for again.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    chosen: Option<String>,
-    aliases: Vec<String>,
-    links: Vec<String>,
-}
-
-/// Who gets through to a container.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Ingress {
-    /// Everybody.
-    Open,
-    /// New connections are dropped.
-    Blocked(Blocked),
-}
-
-/// What a packet filter drops.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Blocked {
-    /// The ports; every one if there is none.
-    pub(super) ports: Vec<u16>,
-    /// Ports that are let through all the same.
-    pub(super) except: Vec<u16>,
-    /// The sources; every one if there is none.
-    pub(super) from: Vec<String>,
+    pub(super) is: Option<T>,
 }
 
 /// How a part of a lab behaves.
@@ -97,27 +69,6 @@ pub(super) enum Means {
     Stop,
     /// With SIGKILL.
     Kill,
-}
-
-impl fmt::Display for Blocked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |ports: &[u16]| {
-            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-            ports.join(", ")
-        };
-        match self.ports.as_slice() {
-            [] => f.write_str("every TCP port")?,
-            [port] => write!(f, "port {port}")?,
-            ports => write!(f, "ports {}", list(ports))?,
-        }
-        if !self.except.is_empty() {
-            write!(f, " but {}", list(&self.except))?;
-        }
-        if !self.from.is_empty() {
-            write!(f, " from {}", self.from.join(", "))?;
-        }
-        Ok(())
-    }
 }
 
 impl Snapshot {
@@ -155,6 +106,19 @@ impl Snapshot {
                 let after = map(before.clone(), |_| Ingress::Blocked(blocked.clone()));
                 (Self::Ingress(before), Self::Ingress(after))
             }
+            Action::Shape(shape) => {
+                let before = shaping::read(engine, &ids(found)).await?;
+                let after = map(before.clone(), |_| Packets::Shaped(*shape));
+                (Self::Shape(before), Self::Shape(after))
+            }
+            Action::Command(command) => {
+                let before = exec::read(engine, &ids(found), command).await?;
+                let after = map(before.clone(), |was| Commanded {
+                    is_in_place: true,
+                    ..was
+                });
+                (Self::Command(before), Self::Command(after))
+            }
             Action::Set(settings) => {
                 let mut before = BTreeMap::new();
                 for container in found {
@@ -183,6 +147,15 @@ impl Snapshot {
             Self::Networks(of) => Self::Networks(networks(engine, &ids_of(of)).await?),
             Self::Ingress(of) => {
                 Self::Ingress(ingress(engine, &ids_of(of), &Blocked::default()).await?)
+            }
+            Self::Shape(of) => Self::Shape(shaping::read(engine, &ids_of(of)).await?),
+            Self::Command(of) => {
+                // Every container has the same command.
+                let command = present(of).map(|(_, was)| &was.command).next();
+                match command {
+                    Some(command) => Self::Command(exec::read(engine, &ids_of(of), command).await?),
+                    None => Self::Command(of.clone()),
+                }
             }
             Self::Settings(of) => {
                 let mut now = BTreeMap::new();
@@ -227,6 +200,14 @@ impl Snapshot {
                 let changes = present(of).map(|(id, ingress)| filter(engine, id, ingress));
                 try_join_all(changes).await?;
             }
+            Self::Shape(of) => {
+                let changes = present(of).map(|(id, packets)| shaping::set(engine, id, *packets));
+                try_join_all(changes).await?;
+            }
+            Self::Command(of) => {
+                let changes = present(of).map(|(id, wanted)| exec::set(engine, id, wanted));
+                try_join_all(changes).await?;
+            }
             Self::Settings(of) => {
                 for (id, part) in present(of) {
                     let lab = lab_in(engine, id)
@@ -246,7 +227,11 @@ impl Snapshot {
                 settings: without_texts(&part.settings),
                 resource: part.resource,
             })),
-            Self::Status(_) | Self::Networks(_) | Self::Ingress(_) => self,
+            Self::Status(_)
+            | Self::Networks(_)
+            | Self::Ingress(_)
+            | Self::Shape(_)
+            | Self::Command(_) => self,
         }
     }
 
@@ -286,6 +271,24 @@ impl Snapshot {
                     Ingress::Blocked(blocked) => format!("shut for new connections to {blocked}"),
                 })
             }
+            (Self::Shape(now), Self::Shape(was), Self::Shape(set)) => {
+                compared(now, was, set, PartialEq::eq, |packets| match packets {
+                    Packets::Plain => "without netem".to_owned(),
+                    Packets::Shaped(shape) => {
+                        format!("with netem: each packet {}", shaping::words(shape))
+                    }
+                })
+            }
+            (Self::Command(now), Self::Command(was), Self::Command(set)) => {
+                compared(now, was, set, PartialEq::eq, |commanded| {
+                    let program = shell_words(&commanded.command.verify);
+                    if commanded.is_in_place {
+                        format!("broken, as `{program}` says")
+                    } else {
+                        format!("not broken, as `{program}` says")
+                    }
+                })
+            }
             (Self::Settings(now), Self::Settings(was), Self::Settings(set)) => {
                 let same = |now: &Part, other: &Part| {
                     now == other || without_texts(&now.settings) == other.settings
@@ -295,6 +298,25 @@ impl Snapshot {
                 })
             }
             _ => Current::Otherwise("what was captured is about something else".to_owned()),
+        }
+    }
+
+    /// What the engine's events call it when the containers become `after`: by the id of each container that changes, its name and the
+    /// action. Nothing for what the engine has no events for.
+    pub(super) fn events(&self, after: &Self) -> BTreeMap<String, (String, &'static str)> {
+        match (self, after) {
+            (Self::Status(before), Self::Status(after)) => {
+                changes(before, after, |was, is| match (was, is) {
+                    (_, Status::Stopped) => "die",
+                    (_, Status::Paused) => "pause",
+                    (Status::Paused, Status::Running) => "unpause",
+                    (_, Status::Running) => "start",
+                })
+            }
+            (Self::Networks(before), Self::Networks(after)) => {
+                changes(before, after, |_, _| "disconnect")
+            }
+            _ => BTreeMap::new(),
         }
     }
 
@@ -330,6 +352,19 @@ impl Snapshot {
                     )
                 })
                 .collect(),
+            Self::Shape(of) => named(of)
+                .map(|(name, _)| {
+                    format!(
+                        "docker run --rm --cap-add NET_ADMIN --network container:{name} {} netem remove",
+                        engine::image()
+                    )
+                })
+                .collect(),
+            Self::Command(of) => named(of)
+                .map(|(name, was)| {
+                    format!("docker exec {name} {}", shell_words(&was.command.revert))
+                })
+                .collect(),
             Self::Settings(of) => named(of)
                 .map(|(name, part)| {
                     format!("{} on {} in {name}", orders(&part.settings), part.resource)
@@ -338,6 +373,20 @@ impl Snapshot {
         };
         orders.join("; ")
     }
+}
+
+/// The containers whose value changes, by id, each with its name and the word for the change.
+fn changes<T: PartialEq>(
+    before: &Of<T>,
+    after: &Of<T>,
+    word: impl Fn(&T, &T) -> &'static str,
+) -> BTreeMap<String, (String, &'static str)> {
+    let change = |(name, was): (&String, &Known<T>)| {
+        let (was_there, is) = (was.is.as_ref()?, after.get(name)?.is.as_ref()?);
+        let word = (was_there != is).then(|| word(was_there, is))?;
+        Some((was.id.clone(), (name.clone(), word)))
+    };
+    before.iter().filter_map(change).collect()
 }
 
 fn ids(found: &[Found]) -> Vec<(String, String)> {
@@ -453,168 +502,11 @@ async fn statuses(
     Ok(try_join_all(read).await?.into_iter().collect())
 }
 
-async fn networks(
-    engine: &Engine,
-    containers: &[(String, String)],
-) -> Result<Of<BTreeMap<String, Endpoint>>, DockerError> {
-    let mut networks = BTreeMap::new();
-    for (name, id) in containers {
-        let is = engine
-            .inspect(id)
-            .await?
-            .map(|inspected| endpoints(&inspected));
-        let id = id.clone();
-        networks.insert(name.clone(), Known { id, is });
-    }
-    Ok(networks)
-}
-
-fn endpoints(inspected: &ContainerInspectResponse) -> BTreeMap<String, Endpoint> {
-    let id = inspected.id.as_deref().unwrap_or_default();
-    let networks = inspected
-        .network_settings
-        .as_ref()
-        .and_then(|settings| settings.networks.clone())
-        .unwrap_or_default();
-    networks
-        .into_iter()
-        .map(|(name, endpoint)| {
-            let address = endpoint
-                .ipam_config
-                .and_then(|config| config.ipv4_address)
-                .filter(|address| !address.is_empty());
-            let chosen = endpoint
-                .ip_address
-                .filter(|chosen| address.is_none() && !chosen.is_empty());
-            // The engine adds the short id by itself.
-            let mut aliases: Vec<String> = endpoint
-                .aliases
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|alias| !id.starts_with(alias))
-                .collect();
-            aliases.sort();
-            let endpoint = Endpoint {
-                address,
-                chosen,
-                aliases,
-                links: endpoint.links.unwrap_or_default(),
-            };
-            (name, endpoint)
-        })
-        .collect()
-}
-
-/// Whether two containers are in the same networks by the same names, and by the same addresses where those were given.
-fn alike(now: &BTreeMap<String, Endpoint>, other: &BTreeMap<String, Endpoint>) -> bool {
-    now.len() == other.len()
-        && other.iter().all(|(name, other)| {
-            now.get(name).is_some_and(|now| {
-                let is_address = match &other.address {
-                    Some(_) => now.address == other.address,
-                    None => true,
-                };
-                is_address && now.aliases == other.aliases && now.links == other.links
-            })
-        })
-}
-
-async fn rewire(
+/// The admin API of the part of a lab that a container plays; `None` if it plays none or does not run.
+pub(super) async fn lab_in(
     engine: &Engine,
     id: &str,
-    wanted: &BTreeMap<String, Endpoint>,
-) -> Result<(), DockerError> {
-    let Some(inspected) = engine.inspect(id).await? else {
-        return Ok(());
-    };
-    let now = endpoints(&inspected);
-    for network in now.keys().filter(|network| !wanted.contains_key(*network)) {
-        engine.disconnect(id, network).await?;
-    }
-    for (network, endpoint) in wanted {
-        if now.contains_key(network) {
-            continue;
-        }
-        let settings = |address: &Option<String>| EndpointSettings {
-            aliases: (!endpoint.aliases.is_empty()).then(|| endpoint.aliases.clone()),
-            links: (!endpoint.links.is_empty()).then(|| endpoint.links.clone()),
-            ipam_config: address.as_ref().map(|address| EndpointIpamConfig {
-                ipv4_address: Some(address.clone()),
-                ..EndpointIpamConfig::default()
-            }),
-            ..EndpointSettings::default()
-        };
-        // An address that the engine chose cannot be asked for in every network; then it chooses again.
-        if endpoint.chosen.is_some()
-            && engine
-                .connect_network(id, network, settings(&endpoint.chosen))
-                .await
-                .is_ok()
-        {
-            continue;
-        }
-        engine
-            .connect_network(id, network, settings(&endpoint.address))
-            .await?;
-    }
-    Ok(())
-}
-
-/// Whether packets are dropped. Without its namespace a container has no filter.
-async fn ingress(
-    engine: &Engine,
-    containers: &[(String, String)],
-    blocked: &Blocked,
-) -> Result<Of<Ingress>, DockerError> {
-    let read = containers.iter().map(|(name, id)| async move {
-        let is = match engine.status(id).await? {
-            None => None,
-            Some(Status::Stopped) => Some(Ingress::Open),
-            Some(Status::Running | Status::Paused) => {
-                let command = ["filter".to_owned(), "show".to_owned()];
-                let shown = engine.in_namespace_of(id, &command).await?;
-                Some(if shown.trim() == "blocked" {
-                    Ingress::Blocked(blocked.clone())
-                } else {
-                    Ingress::Open
-                })
-            }
-        };
-        let id = id.clone();
-        Ok::<_, DockerError>((name.clone(), Known { id, is }))
-    });
-    Ok(try_join_all(read).await?.into_iter().collect())
-}
-
-async fn filter(engine: &Engine, id: &str, ingress: &Ingress) -> Result<(), DockerError> {
-    if matches!(engine.status(id).await?, None | Some(Status::Stopped)) {
-        return Ok(());
-    }
-    let mut command = vec!["filter".to_owned()];
-    match ingress {
-        Ingress::Open => command.push("open".to_owned()),
-        Ingress::Blocked(blocked) => {
-            command.push("block".to_owned());
-            let list = |ports: &[u16]| {
-                let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-                ports.join(",")
-            };
-            for (flag, value) in [
-                ("--ports", list(&blocked.ports)),
-                ("--except", list(&blocked.except)),
-                ("--from", blocked.from.join(",")),
-            ] {
-                if !value.is_empty() {
-                    command.extend([flag.to_owned(), value]);
-                }
-            }
-        }
-    }
-    engine.in_namespace_of(id, &command).await.map(drop)
-}
-
-/// The admin API of the part of a lab that a container plays; `None` if it plays none or does not run.
-async fn lab_in(engine: &Engine, id: &str) -> Result<Option<LabProvider>, ProviderError> {
+) -> Result<Option<LabProvider>, ProviderError> {
     let Some(inspected) = engine.inspect(id).await? else {
         return Ok(None);
     };
@@ -642,64 +534,6 @@ async fn part(
         )
     });
     Ok((lab, serving.ok_or_else(no_lab)?))
-}
-
-/// What the system itself thinks: the part of a lab, or a container's own health check, or whether it runs.
-pub(super) async fn health(
-    engine: &Engine,
-    containers: &Containers,
-) -> Result<Health, ProviderError> {
-    let found = find(engine, &containers.which).await?;
-    let mut healths = Vec::new();
-    for container in &found {
-        let health = if let Some(part) = &containers.part {
-            let lab = lab_in(engine, &container.id)
-                .await?
-                .ok_or_else(|| DockerError::NoLab(container.name().to_owned()))?;
-            let state = lab.state(part).await?;
-            Health {
-                healthy: state.healthy.unwrap_or(true),
-                detail: state.detail.unwrap_or_default(),
-            }
-        } else {
-            own_health(container, engine.inspect(&container.id).await?.as_ref())
-        };
-        healths.push(health);
-    }
-    let details: Vec<String> = healths.iter().map(|health| health.detail.clone()).collect();
-    Ok(Health {
-        healthy: healths.iter().any(|health| health.healthy),
-        detail: details.join("; "),
-    })
-}
-
-pub(super) fn own_health(
-    container: &Found,
-    inspected: Option<&ContainerInspectResponse>,
-) -> Health {
-    let name = container.name();
-    let of = |healthy, words: &str| Health {
-        healthy,
-        detail: format!("{name}: {words}"),
-    };
-    let Some(inspected) = inspected else {
-        return of(false, "gone");
-    };
-    match engine::status(inspected) {
-        Status::Stopped => return of(false, "stopped"),
-        Status::Paused => return of(false, "paused"),
-        Status::Running => {}
-    }
-    let state = inspected.state.as_ref();
-    match state
-        .and_then(|state| state.health.as_ref())
-        .and_then(|health| health.status)
-    {
-        Some(HealthStatusEnum::HEALTHY) => of(true, "healthy"),
-        Some(HealthStatusEnum::UNHEALTHY) => of(false, "unhealthy"),
-        Some(HealthStatusEnum::STARTING) => of(false, "starting"),
-        _ => of(true, "running"),
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use bollard::query_parameters::{ListNetworksOptions, RemoveContainerOptions};
+use bollard::query_parameters::{
+    ListNetworksOptions, ListVolumesOptions, RemoveContainerOptions, RemoveVolumeOptions,
+};
 
 use super::{
     DockerError,
@@ -30,6 +32,8 @@ pub enum Kind {
     Container,
     /// A network.
     Network,
+    /// A volume.
+    Volume,
 }
 
 impl fmt::Display for Leftover {
@@ -37,6 +41,7 @@ impl fmt::Display for Leftover {
         let kind = match self.kind {
             Kind::Container => "container",
             Kind::Network => "network",
+            Kind::Volume => "volume",
         };
         write!(f, "{kind} {}", self.name)
     }
@@ -91,6 +96,23 @@ pub async fn leftovers(engine: &Engine) -> Result<Vec<Leftover>, DockerError> {
             });
         }
     }
+    let options = ListVolumesOptions {
+        filters: Some([("label".to_owned(), vec![CREATED.to_owned()])].into()),
+    };
+    let volumes = engine
+        .client()
+        .list_volumes(Some(options))
+        .await
+        .map_err(asked("listing volumes"))?;
+    for volume in volumes.volumes.unwrap_or_default() {
+        if is_left(volume.labels.get(CREATED)) {
+            left.push(Leftover {
+                kind: Kind::Volume,
+                id: volume.name.clone(),
+                name: volume.name,
+            });
+        }
+    }
     Ok(left)
 }
 
@@ -118,6 +140,11 @@ pub async fn remove(engine: &Engine, leftovers: &[Leftover]) -> Result<(), Docke
                 .remove_network(&leftover.id)
                 .await
                 .map_err(asked("removing a network"))?,
+            Kind::Volume => engine
+                .client()
+                .remove_volume(&leftover.id, None::<RemoveVolumeOptions>)
+                .await
+                .map_err(asked("removing a volume"))?,
         }
     }
     Ok(())

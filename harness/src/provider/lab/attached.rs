@@ -9,13 +9,13 @@ use std::{
     sync::Arc,
 };
 
-use blackstart_lab::control::Description;
 use serde::{Deserialize, Serialize};
 
 use super::LabProvider;
 use crate::{
-    journal::{Access, Header, Liveness, Owner},
-    provider::{Provider, ProviderError, Reached},
+    environment::Binding,
+    journal::{Access, Liveness, Owner},
+    provider::{Attached, Bindings, ProviderError, Reached},
 };
 
 /// What is needed to reach a lab, as a file that nobody but its owner can read.
@@ -37,17 +37,6 @@ impl std::fmt::Debug for TokenFile {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
-}
-
-/// A lab in a process of its own.
-#[derive(Debug, Clone)]
-pub struct Attached {
-    /// What changes it.
-    pub provider: Arc<dyn Provider>,
-    /// What it told of itself.
-    pub description: Description,
-    /// How it is found again.
-    pub access: Access,
 }
 
 /// A lab could not be used.
@@ -125,53 +114,51 @@ impl TokenFile {
     }
 }
 
-impl Attached {
-    /// Finds the lab whose token is in a file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or no lab answers that knows the token.
-    pub async fn find(token_file: &Path) -> Result<Self, AttachError> {
-        let unreadable = |source| AttachError::TokenFile {
-            path: token_file.to_owned(),
-            source,
-        };
-        // A journal may be read from anywhere.
-        let token_file = std::path::absolute(token_file).map_err(unreadable)?;
-        let TokenFile {
-            address,
-            token,
-            process,
-        } = TokenFile::read(&token_file).map_err(unreadable)?;
-        let provider = LabProvider::new(address, &token).map_err(AttachError::Client)?;
-        let description = provider
-            .describe()
-            .await
-            .map_err(|source| AttachError::Lab { address, source })?;
-        let access = Access::Lab {
-            address,
-            id: description.id.clone(),
-            token_file,
-            process,
-        };
-        Ok(Self {
-            provider: Arc::new(provider),
-            description,
-            access,
-        })
-    }
+/// Finds the lab whose token is in a file.
+///
+/// # Errors
+/// If the file cannot be read, or no lab answers that knows the token.
+pub async fn find(token_file: &Path) -> Result<Attached, AttachError> {
+    let unreadable = |source| AttachError::TokenFile {
+        path: token_file.to_owned(),
+        source,
+    };
+    // A journal may be read from anywhere.
+    let token_file = std::path::absolute(token_file).map_err(unreadable)?;
+    let TokenFile {
+        address,
+        token,
+        process,
+    } = TokenFile::read(&token_file).map_err(unreadable)?;
+    let provider = LabProvider::new(address, &token).map_err(AttachError::Client)?;
+    let description = provider
+        .describe()
+        .await
+        .map_err(|source| AttachError::Lab { address, source })?;
+    let access = Access::Lab {
+        address,
+        id: description.id.clone(),
+        token_file,
+        process,
+    };
+    Ok(Attached {
+        bindings: Bindings::default().with(Binding::Lab, Arc::new(provider)),
+        description: Some(description),
+        access: vec![access],
+    })
 }
 
-/// Reaches the system that a journal is about.
+/// Reaches the lab that a journal is about.
 ///
 /// # Errors
 /// If it cannot be reached, and is not known to be gone either.
-pub(crate) async fn reach(header: &Header) -> Result<Reached, AttachError> {
+pub(crate) async fn reach(access: &Access) -> Result<Reached, AttachError> {
     let Access::Lab {
         address,
         id,
         token_file,
         process,
-    } = &header.access
+    } = access
     else {
         let words = "the lab was in the harness's own process and ended with it".to_owned();
         return Ok(Reached::Gone(words));
@@ -239,7 +226,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lab.json");
         std::fs::write(&path, "{}").unwrap();
-        let error = Attached::find(&path).await.unwrap_err();
+        let error = find(&path).await.unwrap_err();
         assert!(error.to_string().contains("lab.json"), "{error}");
     }
 }

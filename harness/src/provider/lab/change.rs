@@ -61,8 +61,10 @@ pub(in crate::provider) fn settings(fault: &drill::Fault) -> Option<Settings> {
             power: Some(Power::Paused),
             ..none
         },
-        // Nothing in the lab is in a network that it could be taken out of.
-        F::Disconnect { .. } => return None,
+        // Nothing in the lab is in a network that it could be taken out of, sends packets of its own, or runs programs.
+        F::Disconnect { .. } | F::Latency { .. } | F::Loss { .. } | F::Command { .. } => {
+            return None;
+        }
         F::BlockIngress { .. } => Settings {
             ingress: Some(Ingress::Blocked),
             ..none
@@ -84,6 +86,7 @@ pub(in crate::provider) fn settings(fault: &drill::Fault) -> Option<Settings> {
             body,
             delay,
             pulse,
+            share,
             ..
         } => Settings {
             answers: Some(Answers::Fixed {
@@ -91,6 +94,7 @@ pub(in crate::provider) fn settings(fault: &drill::Fault) -> Option<Settings> {
                 body: body.clone(),
                 delay: *delay,
                 pulse: pulse.map(|drill::Pulse { on, off }| Pulse { on, off }),
+                share: *share,
             }),
             ..none
         },
@@ -119,9 +123,11 @@ pub(super) fn target<'a>(
 ) -> Result<(&'a Target, &'a Resource), ProviderError> {
     match environment.targets.get(name) {
         Some(target @ Target::Lab(resource)) => Ok((target, resource)),
-        Some(Target::Docker(_)) | None => Err(ProviderError::UnknownTarget {
-            target: name.to_owned(),
-        }),
+        Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_)) | None => {
+            Err(ProviderError::UnknownTarget {
+                target: name.to_owned(),
+            })
+        }
     }
 }
 
@@ -196,6 +202,7 @@ mod tests {
                     body: Some(text.to_owned()),
                     delay: std::time::Duration::ZERO,
                     pulse: None,
+                    share: None,
                 }),
                 ..Settings::default()
             };

@@ -116,6 +116,7 @@ fn answers(answers: &Answers) -> Words {
             body,
             delay,
             pulse,
+            share,
         } => {
             let later = if delay.is_zero() {
                 String::new()
@@ -129,17 +130,21 @@ fn answers(answers: &Answers) -> Words {
                 }
                 None => later,
             };
+            let whom = match share {
+                Some(share) => format!("{share} % of the requests"),
+                None => "every request".to_owned(),
+            };
             let body = body.as_ref().map_or_else(String::new, |body| {
                 format!(" and a body of {} bytes", body.len())
             });
             match status {
                 Some(status) => (
-                    format!("{status}{body} to every request{later}"),
-                    format!("answer every request with {status}{body}{later}"),
+                    format!("{status}{body} to {whom}{later}"),
+                    format!("answer {whom} with {status}{body}{later}"),
                 ),
                 None => (
                     format!("normal{later}"),
-                    format!("answer every request as usual{later}"),
+                    format!("answer {whom} as usual{later}"),
                 ),
             }
         }
@@ -166,6 +171,7 @@ mod tests {
                 body: body.map(str::to_owned),
                 delay: Duration::from_secs(seconds),
                 pulse: None,
+                share: None,
             }),
             ..none()
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::{Foreign, blank, first_page::restored, heading, scale::point};
+use super::{Foreign, first_page::restored, heading, said, said_list, scale::point};
 use crate::{
     report::{
         Report,
@@ -16,6 +16,7 @@ use crate::{
 
 /// Section 4.
 pub(super) fn purpose(report: &Report) -> Markup {
+    let exercise = super::exercise(report);
     html! {
         section {
             (heading(4, "Purpose and scope"))
@@ -53,11 +54,15 @@ pub(super) fn purpose(report: &Report) -> Markup {
             @if !report.drill.tags.is_empty() {
                 p { "Tags: " (Foreign(report.drill.tags.join(", "))) }
             }
+            @if let Some(objective) = &exercise.objective { h3 { "Objective" } p { (Foreign(objective)) } }
             div.blanks {
-                (blank("Organisation, system, owner"))
-                (blank("Third parties in scope"))
-                (blank("Out of scope, assumptions"))
-                (blank("References (impact analysis, plan, change ticket)"))
+                (said("Organisation", exercise.organisation.as_deref()))
+                (said("System, as the business calls it", exercise.system.as_deref()))
+                (said("Owner", exercise.owner.as_deref()))
+                (said_list("Third parties in scope", &exercise.third_parties))
+                (said_list("Out of scope", &exercise.out_of_scope))
+                (said_list("Assumptions", &exercise.assumptions))
+                (said_list("References (impact analysis, plan, change ticket)", &exercise.references))
             }
         }
     }
@@ -72,6 +77,22 @@ pub(super) fn what_happened(report: &Report) -> Markup {
             @if !judgement.parts.is_empty() {
                 h3 { "Where the recovery time went" }
                 (breakdown(report))
+            }
+            @if !report.operator.is_empty() {
+                h3 { "What people did" }
+                table {
+                    thead { tr { th { "By" } th.number-column { "Since the fault" } th { "What" } th { "Text" } } }
+                    tbody {
+                        @for operated in &report.operator {
+                            tr {
+                                td { (Foreign(operated.who())) }
+                                td.number-column { (operated.when()) }
+                                td { (operated.what) }
+                                td { (Foreign(operated.text.as_deref().unwrap_or_default())) }
+                            }
+                        }
+                    }
+                }
             }
             h3 { "Step by step" }
             @if report.recorded.steps.is_empty() {
@@ -353,6 +374,9 @@ pub(super) fn repeats(report: &Report) -> Markup {
     html! {
         section {
             (heading(9, "Repeats"))
+            @if let Some(repeat) = report.run.repeat {
+                p { "This is run " (repeat.number) " of " (repeat.of) ". What all of them show together is in " a href="../report.html" { "the report of all runs" } "." }
+            }
             p {
                 "This report is of one run (seed " (seed) "). One run shows what happened once; it bounds no rate. "
                 "If runs are independent and alike, 29 without a failure are needed to say with 95 % confidence that 90 % of such failovers hold, 59 for 95 %."

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
-use super::{Foreign, blank, blank_rows, first_page::started, heading, hostile::harmless};
+use super::{
+    Foreign, blank_rows, cell, first_page::started, heading, hostile::harmless, said, said_list,
+};
 use crate::{
+    drill::exercise::Overall,
     exit_code::ExitCode,
     report::{
         Report,
@@ -31,6 +34,7 @@ pub(super) fn findings(report: &Report) -> Markup {
         .checks
         .iter()
         .filter(|check| matches!(check.status, CheckStatus::Fail | CheckStatus::Inconclusive));
+    let exercise = super::exercise(report);
     let severity = |status| {
         if status == CheckStatus::Fail {
             "high"
@@ -62,13 +66,22 @@ pub(super) fn findings(report: &Report) -> Markup {
                                 span.where { " blackstart explain " (Foreign(&finding.code)) }
                             }
                             td { "notice" }
-                            td {} td {} td {}
+                            td { (Foreign(&finding.next)) } td {} td {}
                         }
                     }
-                    (blank_rows(3, 5))
+                    @for action in &exercise.actions {
+                        tr {
+                            td { (Foreign(&action.finding)) }
+                            (cell(action.severity.as_deref()))
+                            (cell(action.action.as_deref()))
+                            (cell(action.owner.as_deref()))
+                            (cell(action.due.as_deref()))
+                        }
+                    }
+                    (blank_rows(if exercise.actions.is_empty() { 3 } else { 1 }, 5))
                 }
             }
-            p.note { "Rows with text are what the measurement found; empty rows and columns are for people." }
+            p.note { "Rows come from the measurement, and from people where the drill or `--meta` says something; empty ones are to be filled in." }
         }
     }
 }
@@ -85,19 +98,30 @@ fn evidence(lines: &[String]) -> Markup {
 }
 
 /// Section 12.
-pub(super) fn participants() -> Markup {
+pub(super) fn participants(report: &Report) -> Markup {
+    let exercise = super::exercise(report);
     html! {
         section {
             (heading(12, "Participants and communication"))
             table.fill {
                 thead { tr { th { "Name" } th { "Role" } th { "Organisation" } th { "Present from – to" } } }
-                tbody { (blank_rows(4, 4)) }
+                tbody {
+                    @for participant in &exercise.participants {
+                        tr {
+                            td { (Foreign(&participant.name)) }
+                            (cell(participant.role.as_deref()))
+                            (cell(participant.organisation.as_deref()))
+                            (cell(participant.present.as_deref()))
+                        }
+                    }
+                    (blank_rows(if exercise.participants.is_empty() { 4 } else { 1 }, 4))
+                }
             }
             div.blanks {
-                (blank("Observers"))
-                (blank("Who declared the incident, and when"))
-                (blank("Escalation worked as planned? ☐ yes ☐ no"))
-                (blank("Users and third parties were told? ☐ yes ☐ no"))
+                (said_list("Observers", &exercise.observers))
+                (said("Who declared the incident, and when", exercise.declared.as_deref()))
+                (said("Escalation worked as planned? ☐ yes ☐ no", exercise.escalation.as_deref()))
+                (said("Users and third parties were told? ☐ yes ☐ no", exercise.communication.as_deref()))
             }
         }
     }
@@ -134,6 +158,9 @@ pub(super) fn method(report: &Report) -> Markup {
                         "durations by one monotonic clock; "
                         @match judgement.clock_drift_ms { Some(drift) => { "the wall's clock went apart from it by " (short(drift.abs() / 1000.0)) }, None => "the run did not end in order, so the drift is not known" }
                     } }
+                    @if let Some(way) = &report.environment.way {
+                        tr { th { "Way to the containers" } td { (Foreign(way)) } }
+                    }
                     @if (report.environment.speed - 1.0).abs() > 1e-9 {
                         tr { th { "Speed" } td { "the architecture's time ran " (trimmed(report.environment.speed, 2)) " times as fast as the clock on the wall; all times here are the architecture's" } }
                     }
@@ -145,19 +172,34 @@ pub(super) fn method(report: &Report) -> Markup {
 }
 
 /// Section 14.
-pub(super) fn sign_off() -> Markup {
+pub(super) fn sign_off(report: &Report) -> Markup {
+    let exercise = super::exercise(report);
+    let signed = exercise.sign_off.unwrap_or_default();
+    let overall = exercise.overall.map(|overall| match overall {
+        Overall::Passed => "passed",
+        Overall::PassedWithConditions => "passed with conditions",
+        Overall::Failed => "failed",
+    });
     html! {
         section {
             (heading(14, "Sign-off"))
             table.fill.sign {
                 thead { tr { th { "" } th { "Name" } th { "Date" } th { "Signature" } } }
                 tbody {
-                    @for role in ["Prepared", "Reviewed", "Acknowledged"] {
-                        tr.blank-row { th { (role) } td {} td {} td {} }
+                    @for (role, signed) in [("Prepared", &signed.prepared), ("Reviewed", &signed.reviewed), ("Acknowledged", &signed.acknowledged)] {
+                        tr.blank-row {
+                            th { (role) }
+                            (cell(signed.as_ref().map(|signed| signed.name.as_str())))
+                            (cell(signed.as_ref().and_then(|signed| signed.date.as_deref())))
+                            td {}
+                        }
                     }
                 }
             }
-            div.blanks { (blank("Overall: ☐ passed ☐ passed with conditions ☐ failed")) (blank("Next test due")) }
+            div.blanks {
+                (said(if overall.is_some() { "Overall" } else { "Overall: ☐ passed ☐ passed with conditions ☐ failed" }, overall))
+                (said("Next test due", exercise.next_test.as_deref()))
+            }
         }
     }
 }
@@ -176,6 +218,7 @@ pub(super) fn appendix(report: &Report) -> Markup {
                     tr { th { "Folder" } td { code { (Foreign(&report.run.folder)) } } }
                     tr { th { "Timeline" } td { "events.ndjson, " (count(recorded.events)) " events" } }
                     tr { th { "Its SHA-256" } td { @match &recorded.events_sha256 { Some(digest) => code.digest { (digest) }, None => "could not be read" } } }
+                    @if let Some(digest) = &recorded.drill_sha256 { tr { th { "SHA-256 of drill.yaml" } td { code.digest { (digest) } } } }
                     tr { th { "Command" } td { code { (Foreign(report.run.command.join(" "))) } } }
                     tr { th { "Exit code" } td { (code.code()) ": " (code.reason()) } }
                     tr { th { "To run it again" } td { code { (Foreign(summary::rerun(std::slice::from_ref(report)))) } } }

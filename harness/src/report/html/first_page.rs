@@ -24,6 +24,7 @@ pub(super) fn first_page(report: &Report) -> Markup {
 }
 
 fn cover(report: &Report) -> Markup {
+    let exercise = super::exercise(report);
     let judgement = &report.judgement;
     let (word, class) = verdict(judgement);
     let kind = if judgement.dry_run {
@@ -47,6 +48,8 @@ fn cover(report: &Report) -> Markup {
             div { dt { "Took" } dd { (elapsed(report.run.real_duration_s)) @if (report.environment.speed - 1.0).abs() > 1e-9 { " at " (trimmed(report.environment.speed, 2)) " × speed" } } }
             div { dt { "Kind" } dd { (kind) } }
             div { dt { "Run" } dd { (Foreign(&report.run.id)) } }
+            @if let Some(organisation) = &exercise.organisation { div { dt { "Organisation" } dd { (Foreign(organisation)) } } }
+            @if let Some(system) = &exercise.system { div { dt { "System" } dd { (Foreign(system)) } } }
             div { dt { "Drill file" } dd { (Foreign(&report.drill.file)) } }
         }
     }

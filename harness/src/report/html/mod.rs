@@ -12,13 +12,17 @@ mod latency;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::fmt::Write;
 
 use maud::{DOCTYPE, Escaper, Markup, PreEscaped, Render, html};
 
 use super::{Report, hostile, hostile::harmless, json};
-use crate::verdict::{CheckStatus, Judgement, Verdict};
+use crate::{
+    drill::Exercise,
+    verdict::{CheckStatus, Judgement, Verdict},
+};
 
 /// How a page looks, on a screen and on paper.
 const STYLE: &str = include_str!("report.css");
@@ -74,9 +78,9 @@ fn page(report: &Report, paper: Option<Paper>) -> String {
         (account::repeats(report))
         (account::clean_up(report))
         (closing::findings(report))
-        (closing::participants())
+        (closing::participants(report))
         (closing::method(report))
-        (closing::sign_off())
+        (closing::sign_off(report))
         (closing::appendix(report))
         (data(report))
     };
@@ -185,6 +189,33 @@ fn heading(number: u8, words: &str) -> Markup {
 /// A word before a line to fill in.
 fn blank(words: &str) -> Markup {
     html! { div.blank { span { (words) } span.line {} } }
+}
+
+/// A word before what somebody has said, or else before a line to fill in.
+fn said(words: &str, said: Option<&str>) -> Markup {
+    match said {
+        Some(said) => html! { div.blank.said { span { (words) } span.given { (Foreign(said)) } } },
+        None => blank(words),
+    }
+}
+
+/// The same for several that somebody has said.
+fn said_list(words: &str, list: &[String]) -> Markup {
+    let joined = list.join("; ");
+    said(
+        words,
+        Some(joined.as_str()).filter(|joined| !joined.is_empty()),
+    )
+}
+
+/// A cell with what somebody has said, or to fill in.
+fn cell(said: Option<&str>) -> Markup {
+    html! { td { @match said { Some(said) => (Foreign(said)), None => "\u{a0}" } } }
+}
+
+/// What people have said of a drill.
+fn exercise(report: &Report) -> Exercise {
+    report.drill.exercise.clone().unwrap_or_default()
 }
 
 /// A row of a table to fill in.

@@ -111,6 +111,42 @@ fn text_from_outside_stays_text() {
 }
 
 #[test]
+fn what_people_have_said_is_on_the_page_and_the_rest_is_left_blank() {
+    let mut report = sample::passing_failover();
+    let blanks = |page: &str| page.matches("class=\"line\"").count();
+    let before = render(std::slice::from_ref(&report));
+    report.drill.exercise = Some(Exercise {
+        owner: Some("platform team".to_owned()),
+        observers: vec!["B. Baker".to_owned(), "C. Charlie".to_owned()],
+        ..Exercise::default()
+    });
+    let after = render(std::slice::from_ref(&report));
+    assert!(after.contains("platform team") && after.contains("B. Baker; C. Charlie"));
+    assert_eq!(blanks(&after) + 2, blanks(&before));
+}
+
+#[test]
+fn several_runs_of_a_drill_have_one_page_over_them() {
+    let runs: Vec<Report> = (1..=12)
+        .map(|number| {
+            let mut report = sample::passing_failover();
+            report.run.folder = format!("reports/run/{number:02}");
+            report.run.repeat = Some(crate::timeline::Repeat {
+                number,
+                of: 12,
+                until: None,
+            });
+            report
+        })
+        .collect();
+    let page = render(&runs);
+    assert!(page.contains("href=\"./07/report.html\""));
+    assert!(page.contains("at least 77.9 % of such runs pass"));
+    assert_eq!(page.matches("<circle class=\"dot\"").count(), 12);
+    assert!(render(&runs[..1]).contains("run 1 of 12"));
+}
+
+#[test]
 fn the_data_in_the_page_is_that_of_report_json() {
     let report = sample::hostile("</script><!-- <b> & \u{2028}");
     let page = render(std::slice::from_ref(&report));

@@ -170,7 +170,7 @@ fn journal(folder: &Path) -> Writer {
         drill: "model".into(),
         environment: "model".into(),
         environment_file: "model.yaml".into(),
-        access: Access::InProcess,
+        access: vec![Access::InProcess],
         events: "events.ndjson".into(),
         owner: Owner::this(),
         started_at: "2026-01-01T00:00:00Z".into(),

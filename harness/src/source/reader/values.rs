@@ -3,7 +3,10 @@
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use super::{Item, NAME_RULE, is_plain_name, one_of};
-use crate::source::{Value, duration};
+use crate::{
+    source::{Value, duration},
+    statistics::PassRate,
+};
 
 /// The longest duration of a drill or a measurement.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
@@ -197,6 +200,19 @@ impl Item<'_> {
                     self.problem(format!("{} is not a percentage", self.shown()))
                         .with_hint("write it with its sign: `99.5%`"),
                 );
+                None
+            }
+        }
+    }
+
+    /// A share of runs with how sure it must be, `0.9 @ 0.95`.
+    pub(crate) fn pass_rate(self) -> Option<PassRate> {
+        let text = self.text()?;
+        match text.parse() {
+            Ok(rate) => Some(rate),
+            Err(why) => {
+                let problem = self.problem(format!("{} is not a pass rate", self.shown()));
+                self.context.push(problem.with_hint(why));
                 None
             }
         }

@@ -16,11 +16,20 @@ use crate::{
 /// TTLs are whole seconds, so that what is within one of them is in time.
 pub(in crate::verdict) const TTL_QUANTUM: Duration = Duration::from_secs(1);
 
-/// The probe named, or all with this view.
+/// The probe named, or all with this view. One that stood for every authority of a zone has become several with its name and a number.
 fn probes<'r>(record: &'r Record<'r>, name: Option<&str>, views: &[DnsView]) -> Vec<&'r Probe> {
-    match name {
-        Some(name) => record.probe(name).into_iter().collect(),
-        None => views.iter().flat_map(|view| record.dns(*view)).collect(),
+    let all = views.iter().flat_map(|view| record.dns(*view));
+    let Some(name) = name else {
+        return all.collect();
+    };
+    let is_numbered = |probe: &&Probe| {
+        let number = probe.started.name.strip_prefix(name);
+        let number = number.and_then(|rest| rest.strip_prefix('-'));
+        number.is_some_and(|number| number.parse::<u8>().is_ok())
+    };
+    match record.probe(name) {
+        Some(probe) => vec![probe],
+        None => all.filter(is_numbered).collect(),
     }
 }
 

@@ -139,6 +139,7 @@ fn check(expectation: &Expectation, outcome: Outcome, names: &mut BTreeSet<Strin
         message: outcome.message,
         value: outcome.value.map(Into::into),
         limit_s: outcome.limit.map(|limit| limit.as_secs_f64()),
+        pass_rate: expectation.value.pass_rate(),
         evidence: outcome.evidence,
     }
 }
@@ -146,7 +147,9 @@ fn check(expectation: &Expectation, outcome: Outcome, names: &mut BTreeSet<Strin
 fn outcome(scene: Scene<'_>, expect: &Expect) -> Outcome {
     match expect {
         Expect::Detected { within, by } => durations::detected(scene, *within, by.as_deref()),
-        Expect::Rto { within, from, to } => durations::rto(scene, *within, *from, *to),
+        Expect::Rto {
+            within, from, to, ..
+        } => durations::rto(scene, *within, *from, *to),
         Expect::Outage { within } => durations::outage(scene, *within),
         Expect::Path(wanted) => users::path(scene, wanted),
         Expect::Never(tiers) => users::never(scene, tiers),

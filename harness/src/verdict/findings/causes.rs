@@ -29,6 +29,9 @@ pub(super) fn find(record: &Record<'_>, disruptions: &[Attributed], times: &Time
     if record.aborted.is_none() && record.interrupted.is_none() {
         found.extend(false_negative(record, disruptions));
     }
+    found.extend(gray_failure(record));
+    found.extend(fault_undone(record));
+    found.extend(control_plane_needed(record, times));
     found.extend(disabled_is_healthy(record));
     found.extend(redirect_checked(record, disruptions));
     found.extend(certificate_not_checked(record, disruptions));
@@ -38,7 +41,7 @@ pub(super) fn find(record: &Record<'_>, disruptions: &[Attributed], times: &Time
 
 /// The longest part of the recovery time, and what governs it.
 fn where_the_time_went(record: &Record<'_>, times: &Times) -> Option<Finding> {
-    let parts = times.parts();
+    let parts = times.parts(&record.environment.governs);
     let total: f64 = parts.iter().map(|part| part.seconds).sum();
     // Without anything that noticed or switched there is nothing between the impact and the recovery to tell apart.
     times.detected.or(times.switched)?;
@@ -54,7 +57,10 @@ fn where_the_time_went(record: &Record<'_>, times: &Times) -> Option<Finding> {
         .max();
     let governed = match main.name.as_str() {
         "impact" => "the time until the fault was felt".to_owned(),
-        "detect" => "detection: the interval and the threshold of what watches".to_owned(),
+        "detect" => match main.settings.first() {
+            Some(setting) => format!("detection: {setting}"),
+            None => "detection: the interval and the threshold of what watches".to_owned(),
+        },
         "decide" => {
             "the way from the decision to the name servers, which no setting governs".to_owned()
         }
@@ -75,7 +81,15 @@ fn where_the_time_went(record: &Record<'_>, times: &Times) -> Option<Finding> {
     let text = format!("{:.1} s of {total:.1} s were {governed}", main.seconds);
     let evidence = parts
         .iter()
-        .map(|part| format!("{:.1} s {}", part.seconds, part.about))
+        .map(|part| {
+            let settings = part.settings.join("; ");
+            let before = if settings.is_empty() { "" } else { ": " };
+            let bounds = words::bounds(part.bounds);
+            format!(
+                "{:.1} s {bounds} {}{before}{settings}",
+                part.seconds, part.about
+            )
+        })
         .collect();
     Some(finding("where-the-time-went", text, evidence))
 }
@@ -158,6 +172,112 @@ fn false_negative(record: &Record<'_>, disruptions: &[Attributed]) -> Option<Fin
         )];
         finding("false-negative", text, evidence)
     })
+}
+
+/// Good and bad answers that take turns at least so often come from a part of the servers.
+const TURNS: usize = 10;
+
+/// A part of the requests failed, and no check took that for a failure.
+fn gray_failure(record: &Record<'_>) -> Option<Finding> {
+    let users = record.users()?;
+    let (issued, end) = (record.issued()?, record.hold_end());
+    let answers = users.watch.tally().answers().iter();
+    let held: Vec<_> = answers
+        .filter(|answers| answers.first >= issued && answers.first < end)
+        .collect();
+    let bad = held.iter().filter(|answers| !answers.good);
+    let failed: u64 = bad.clone().map(|answers| answers.samples).sum();
+    let all: u64 = held.iter().map(|answers| answers.samples).sum();
+    let first = bad.clone().next()?;
+    // Blips that come and go are outages, one after the other: here it is chance which request fails.
+    if bad.clone().count() < TURNS || failed > MIN_DWELL * bad.count() as u64 {
+        return None;
+    }
+    let moved = users.watch.stretches().iter().any(|stretch| {
+        stretch.is_good()
+            && stretch.first >= issued
+            && stretch.first < end
+            && Some(&stretch.state) != record.steady_state(users)
+    });
+    if moved {
+        return None;
+    }
+    let (observer, detail) = blind(record, first.first).next()?;
+    let share = 100 * failed / all.max(1);
+    let text = format!(
+        "a gray failure: {share} % of the requests failed and nothing failed over, because a check needs from 65 to 82 % of \
+         errors for that, depending on its threshold"
+    );
+    let mut evidence = vec![
+        format!(
+            "{failed} of {all} requests failed, one here and one there, from {:.1} s on",
+            first.first.as_secs_f64()
+        ),
+        format!("`{observer}` was healthy all the while"),
+    ];
+    evidence.extend(detail.map(str::to_owned));
+    Some(finding("gray-failure", text, evidence))
+}
+
+/// Somebody else had taken a fault away before it was to be reverted.
+fn fault_undone(record: &Record<'_>) -> Vec<Finding> {
+    if record.interrupted.is_some() || record.ended.is_none() {
+        return Vec::new();
+    }
+    let undone = record.faults.values().filter_map(|fault| {
+        let planned = fault.planned.as_ref()?;
+        let (verified, asked, restored) = (fault.verified?, fault.revert_issued?, fault.restored?);
+        fault.reverted.is_none().then(|| {
+            let text = format!(
+                "somebody else undid `{}` of `{}`: there was nothing left to revert, so what came of it may be theirs and not the \
+                 architecture's",
+                planned.kind, planned.target
+            );
+            let evidence = vec![
+                format!("in place {}", words::at(verified)),
+                format!(
+                    "as it was before {}, and nothing had been sent to restore it",
+                    words::at(restored.max(asked))
+                ),
+            ];
+            finding("fault-undone", text, evidence)
+        })
+    });
+    undone.collect()
+}
+
+/// Users were moved by a call to a control plane, which is not there when its region is what fails.
+fn control_plane_needed(record: &Record<'_>, times: &Times) -> Option<Finding> {
+    let switched = times.switched?;
+    if !is_on_purpose(record) {
+        return None;
+    }
+    let calls: Vec<String> = record
+        .faults
+        .values()
+        .filter_map(|fault| {
+            let planned = fault.planned.as_ref()?;
+            let issued = fault.issued?;
+            let moves = ON_PURPOSE.contains(&planned.kind.as_str());
+            moves.then(|| {
+                format!(
+                    "`{}` of `{}` {}",
+                    planned.kind,
+                    planned.target,
+                    words::at(issued)
+                )
+            })
+        })
+        .collect();
+    let text = "users were moved by a call to Route 53's control plane, which has one region, us-east-1: the same way is shut when \
+                that region is what fails"
+        .to_owned();
+    let mut evidence = calls;
+    evidence.push(format!(
+        "every authority had changed its answer {}",
+        words::at(switched.hi.unwrap_or(switched.lo))
+    ));
+    Some(finding("control-plane-needed", text, evidence))
 }
 
 /// Somebody disabled a health check, and it stayed healthy.
