@@ -170,6 +170,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         observers: Vec::new(),
         ledger: None,
         docker: None,
+        azure: None,
         kubernetes: None,
         targets: BTreeMap::new(),
         limits: Limits::default(),

@@ -13,11 +13,19 @@ pub enum Binding {
     Kubernetes,
     /// Programs of the user's own.
     Command,
+    /// Azure Resource Manager.
+    Azure,
 }
 
 impl Binding {
     /// All there are, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Lab, Self::Docker, Self::Kubernetes, Self::Command];
+    pub const ALL: [Self; 5] = [
+        Self::Lab,
+        Self::Docker,
+        Self::Kubernetes,
+        Self::Command,
+        Self::Azure,
+    ];
 
     /// The word of the file.
     pub fn as_str(self) -> &'static str {
@@ -26,6 +34,7 @@ impl Binding {
             Self::Docker => "docker",
             Self::Kubernetes => "kubernetes",
             Self::Command => "command",
+            Self::Azure => "azure",
         }
     }
 

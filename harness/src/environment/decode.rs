@@ -7,7 +7,7 @@ use blackstart_lab::control::{Resource, ResourceKind};
 use super::{
     Connection, DirectRequest, DnsCache, DnsProbe, DnsType, DnsView, Environment, Family, Governs,
     HeaderMatch, HttpProbe, Ledger, Observer, Probe, Recognise, Request, Service, Target, Tier,
-    binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
+    azure, binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -81,12 +81,14 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     });
     let ledger = file.maybe("ledger", ledger);
     let docker = file.maybe("docker", docker::decode);
+    let azure = file.maybe("azure", azure::decode);
     let kubernetes = file.maybe("kubernetes", kubernetes::decode);
     let targets = file.default("targets", BTreeMap::new(), |item| {
         targets(
             item,
             &Common {
                 docker: docker.as_ref().and_then(Option::as_ref),
+                azure: azure.as_ref().and_then(Option::as_ref),
                 kubernetes: kubernetes.as_ref().and_then(Option::as_ref),
             },
         )
@@ -121,6 +123,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         observers: observers?,
         ledger: ledger?,
         docker: docker?,
+        azure: azure?,
         kubernetes: kubernetes?,
         targets: targets?,
         limits: limits?,
@@ -503,6 +506,7 @@ fn observer(item: Item<'_>) -> Option<Observer> {
 /// What the targets of one binding have in common.
 struct Common<'a> {
     docker: Option<&'a docker::Docker>,
+    azure: Option<&'a azure::Azure>,
     kubernetes: Option<&'a kubernetes::Kubernetes>,
 }
 
@@ -525,5 +529,6 @@ fn target(item: Item<'_>, common: &Common<'_>) -> Option<Target> {
         Binding::Docker => Target::Docker(docker::containers(binding, common.docker)?),
         Binding::Kubernetes => Target::Kubernetes(kubernetes::objects(binding, common.kubernetes)?),
         Binding::Command => Target::Command(programs::programs(binding)?),
+        Binding::Azure => Target::Azure(azure::resource(binding, common.azure)?),
     })
 }

@@ -26,6 +26,8 @@ pub struct Limits {
     pub kill_switch: Option<PathBuf>,
     /// What of the lab may be touched. Default: everything.
     pub lab: Option<LabLimits>,
+    /// What of Azure may be touched. Default: everything.
+    pub azure: Option<AzureLimits>,
     /// What of Kubernetes may be touched. Default: everything.
     pub kubernetes: Option<KubernetesLimits>,
 }
@@ -36,6 +38,16 @@ pub struct Limits {
 pub struct LabLimits {
     /// The only kinds of things.
     pub kinds: Vec<String>,
+}
+
+/// What of Azure may be touched.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct AzureLimits {
+    /// The only subscriptions, by their ids. Default: every one.
+    pub subscriptions: Option<Vec<String>>,
+    /// The only resource groups. Default: every one.
+    pub resource_groups: Option<Vec<String>>,
 }
 
 /// What of Kubernetes may be touched.
@@ -68,6 +80,8 @@ pub enum Thing {
     Kubernetes(super::Objects),
     /// Whatever programs reach.
     Command,
+    /// A resource of Azure.
+    Azure(super::AzureResource),
 }
 
 /// A limit that a fault would break.
@@ -126,6 +140,7 @@ impl From<&Target> for Thing {
             Target::Docker(containers) => Self::Docker(containers.clone()),
             Target::Kubernetes(objects) => Self::Kubernetes(objects.clone()),
             Target::Command(_) => Self::Command,
+            Target::Azure(resource) => Self::Azure(resource.clone()),
         }
     }
 }
@@ -168,6 +183,11 @@ impl Limits {
                 }
             }
             Thing::Docker(_) | Thing::Command => {}
+            Thing::Azure(resource) => {
+                if let Some(limits) = &self.azure {
+                    limits.permit(target, resource)?;
+                }
+            }
             Thing::Kubernetes(objects) => {
                 if let Some(limits) = &self.kubernetes {
                     limits.permit(target, objects)?;
@@ -200,6 +220,15 @@ impl Limits {
             .lab
             .as_ref()
             .map(|lab| format!("of the lab {}", lab.kinds.join(", ")));
+        let azure = self.azure.iter();
+        let subscriptions = azure.clone().filter_map(|limits| {
+            let subscriptions = limits.subscriptions.as_ref()?;
+            Some(format!("subscriptions {}", subscriptions.join(", ")))
+        });
+        let resource_groups = azure.filter_map(|limits| {
+            let groups = limits.resource_groups.as_ref()?;
+            Some(format!("resource groups {}", groups.join(", ")))
+        });
         let kubernetes = self.kubernetes.iter();
         let contexts = kubernetes.clone().filter_map(|limits| {
             let contexts = limits.contexts.as_ref()?;
@@ -212,10 +241,29 @@ impl Limits {
         let at_once = self.at_once.map(|most| format!("at most {most} at once"));
         let first = targets.into_iter().chain(kinds);
         first
+            .chain(subscriptions)
+            .chain(resource_groups)
             .chain(contexts)
             .chain(namespaces)
             .chain(at_once)
             .collect()
+    }
+}
+
+impl AzureLimits {
+    fn permit(&self, target: &str, resource: &super::AzureResource) -> Result<(), Breach> {
+        permit_place(
+            "azure: subscriptions",
+            target,
+            self.subscriptions.as_deref(),
+            Some(&resource.account.subscription),
+        )?;
+        permit_place(
+            "azure: resource-groups",
+            target,
+            self.resource_groups.as_deref(),
+            Some(&resource.resource_group),
+        )
     }
 }
 
@@ -278,6 +326,17 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
         mapping.finish();
         Some(LabLimits { kinds: kinds? })
     });
+    let azure = mapping.maybe("azure", |azure| {
+        let mut mapping = azure.mapping()?;
+        let names = |names: Item<'_>| names.filled_list_of(Item::text);
+        let subscriptions = mapping.maybe("subscriptions", names);
+        let resource_groups = mapping.maybe("resource-groups", names);
+        mapping.finish();
+        Some(AzureLimits {
+            subscriptions: subscriptions?,
+            resource_groups: resource_groups?,
+        })
+    });
     let kubernetes = mapping.maybe("kubernetes", |kubernetes| {
         let mut mapping = kubernetes.mapping()?;
         let names = |names: Item<'_>| names.filled_list_of(Item::text);
@@ -296,6 +355,7 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
         at_once: at_once?,
         kill_switch: kill_switch?,
         lab: lab?,
+        azure: azure?,
         kubernetes: kubernetes?,
     })
 }

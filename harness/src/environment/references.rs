@@ -301,7 +301,9 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                     ),
                 ),
             },
-            Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_)) => {}
+            Some(
+                Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_) | Target::Azure(_),
+            ) => {}
         }
     }
 }

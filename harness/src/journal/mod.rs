@@ -17,7 +17,7 @@ pub use owner::{Liveness, Owner, Place};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    environment::{Binding, Cluster},
+    environment::{AzureAccount, Binding, Cluster},
     provider::Undo,
     timeline::FaultStep,
 };
@@ -140,6 +140,11 @@ pub enum Access {
         /// The API server's address: a context may lead elsewhere later.
         server: String,
     },
+    /// A subscription of Azure.
+    Azure {
+        /// What leads there; credentials stay where this says that they are.
+        account: AzureAccount,
+    },
     /// Programs of the user's own, which the undo records name.
     Command {
         /// The environment that they are of: what they reach is not known otherwise.
@@ -246,12 +251,16 @@ impl Access {
             (Self::Command { environment: one }, Self::Command { environment: other }) => {
                 one == other
             }
+            (Self::Azure { account: one }, Self::Azure { account: other }) => {
+                one.subscription == other.subscription && one.stand_in == other.stand_in
+            }
             (
                 Self::InProcess
                 | Self::Lab { .. }
                 | Self::Docker { .. }
                 | Self::Kubernetes { .. }
-                | Self::Command { .. },
+                | Self::Command { .. }
+                | Self::Azure { .. },
                 _,
             ) => false,
         }
@@ -264,6 +273,7 @@ impl Access {
             Self::Docker { .. } => Binding::Docker,
             Self::Kubernetes { .. } => Binding::Kubernetes,
             Self::Command { .. } => Binding::Command,
+            Self::Azure { .. } => Binding::Azure,
         }
     }
 
@@ -274,7 +284,8 @@ impl Access {
             Self::Lab { .. }
             | Self::Docker { .. }
             | Self::Kubernetes { .. }
-            | Self::Command { .. } => true,
+            | Self::Command { .. }
+            | Self::Azure { .. } => true,
         }
     }
 }

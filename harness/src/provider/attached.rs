@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use blackstart_lab::control::Description;
 
-use super::{Bindings, ReachError, docker, kubernetes, lab, programs::ProgramsProvider};
+use super::{Bindings, ReachError, azure, docker, kubernetes, lab, programs::ProgramsProvider};
 use crate::{
     environment::{Binding, Environment},
     journal::Access,
@@ -54,6 +54,7 @@ pub async fn attach(
             // Without a token file it is started for the run.
             Binding::Lab => Attached::default(),
             Binding::Docker => docker::attach(environment).await?,
+            Binding::Azure => azure::attach(environment).await?,
             Binding::Kubernetes => kubernetes::attach(environment).await?,
             Binding::Command => Attached {
                 bindings: Bindings::default().with(binding, Arc::new(ProgramsProvider)),

@@ -286,6 +286,10 @@ fn key(access: &Access) -> String {
         }
         Access::Kubernetes { server, .. } => format!("kubernetes-{server}"),
         Access::Command { environment } => format!("command-{environment}"),
+        Access::Azure { account } => match &account.stand_in {
+            Some(stand_in) => format!("azure-{}-{}", stand_in.endpoint, account.subscription),
+            None => format!("azure-{}", account.subscription),
+        },
     };
     system
         .chars()

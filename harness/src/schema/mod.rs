@@ -4,6 +4,7 @@
 //! mapping), and what a file may leave out. A field may be left out if it is an `Option`, if its documentation names a default, or
 //! if it is listed in `shape`; a test takes every key out of a file in turn and holds the schema against the decoder.
 
+mod azure;
 mod shape;
 
 use schemars::{
@@ -18,7 +19,7 @@ use crate::{
         abort_if::CONDITIONS, decode::FAULTS, expectations::EXPECTATIONS,
     },
     environment::{
-        Docker, Kubernetes, Ledger, Limits, Notify, Observer, Probe, SPEEDS, Service, Tier,
+        Azure, Docker, Kubernetes, Ledger, Limits, Notify, Observer, Probe, SPEEDS, Service, Tier,
     },
     report::Report,
 };
@@ -110,6 +111,7 @@ pub fn environment() -> Value {
     generator.subschema_for::<Stack>();
     generator.subschema_for::<Limits>();
     generator.subschema_for::<Docker>();
+    generator.subschema_for::<Azure>();
     generator.subschema_for::<Notify>();
     generator.subschema_for::<Kubernetes>();
     generator.subschema_for::<Command>();
@@ -155,6 +157,7 @@ pub fn environment() -> Value {
                 "Which writes are counted, and how they are read back: what an `rpo` is measured by.",
             ),
             "docker": described(reference("Docker"), "Where the containers are that targets name."),
+            "azure": described(reference("Azure"), "Where the resources of Azure are that targets name."),
             "kubernetes": described(reference("Kubernetes"), "Where the objects of Kubernetes are that targets name."),
             "targets": {
                 "description": "What faults can be applied to, by name.",
@@ -280,10 +283,11 @@ fn target() -> Value {
                 "additionalProperties": false,
             },
             "docker": containers(),
+            "azure": azure::resource(),
             "kubernetes": objects(),
             "command": programs(),
         },
-        "oneOf": [{ "required": ["lab"] }, { "required": ["docker"] }, { "required": ["kubernetes"] }, { "required": ["command"] }],
+        "oneOf": [{ "required": ["lab"] }, { "required": ["docker"] }, { "required": ["azure"] }, { "required": ["kubernetes"] }, { "required": ["command"] }],
         "additionalProperties": false,
     })
 }

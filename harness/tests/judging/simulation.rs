@@ -408,6 +408,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         ],
         ledger: None,
         docker: None,
+        azure: None,
         kubernetes: None,
         targets: [
             target("web", ResourceKind::Workload),
