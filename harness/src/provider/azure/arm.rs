@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, header};
 use reqwest::{Url, redirect};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{AzureError, credentials::Tokens};
 use crate::{environment::AzureAccount, probe::http::tls_config};
@@ -221,11 +221,13 @@ impl Connection {
     }
 
     async fn send(&self, ask: &Ask<'_>, scope: &'static str) -> Result<Answer, AzureError> {
-        let mut attempt = 1;
+        let (mut attempt, began) = (1, Instant::now());
         loop {
             let pause = match self.send_once(ask, scope).await {
                 Err(AzureError::Unreachable { .. })
-                    if ask.method == Method::GET && attempt < ATTEMPTS =>
+                    if ask.method == Method::GET
+                        && attempt < ATTEMPTS
+                        && began.elapsed() < PATIENCE =>
                 {
                     PAUSE
                 }

@@ -74,7 +74,8 @@ impl Connection {
                     body: Body::Nothing,
                     if_match: None,
                 })
-                .await?;
+                .await
+                .map_err(|error| ended_badly(&news, what, error))?;
             match news.standing(&answer, what)? {
                 Standing::Succeeded => return Ok(()),
                 Standing::Running(now) => status = now,
@@ -139,6 +140,23 @@ impl News {
             return Err(failed(what, status, &body));
         }
         Ok(Standing::Running(status.to_owned()))
+    }
+}
+
+/// What `Location` answers with a no is how the operation ended; so is not what it means to be refused the look itself.
+fn ended_badly(news: &News, what: &str, error: AzureError) -> AzureError {
+    match (news, error) {
+        (
+            News::Location(_),
+            AzureError::Refused {
+                status, message, ..
+            },
+        ) => AzureError::OperationFailed {
+            what: what.to_owned(),
+            status: status.to_string(),
+            message,
+        },
+        (_, error) => error,
     }
 }
 
