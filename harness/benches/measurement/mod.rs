@@ -171,6 +171,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         ledger: None,
         docker: None,
         kubernetes: None,
+        aws: None,
         targets: BTreeMap::new(),
         limits: Limits::default(),
         abort_if: Vec::new(),

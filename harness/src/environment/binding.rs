@@ -11,13 +11,21 @@ pub enum Binding {
     Docker,
     /// The API of a Kubernetes cluster.
     Kubernetes,
+    /// The APIs of AWS.
+    Aws,
     /// Programs of the user's own.
     Command,
 }
 
 impl Binding {
     /// All there are, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Lab, Self::Docker, Self::Kubernetes, Self::Command];
+    pub const ALL: [Self; 5] = [
+        Self::Lab,
+        Self::Docker,
+        Self::Kubernetes,
+        Self::Aws,
+        Self::Command,
+    ];
 
     /// The word of the file.
     pub fn as_str(self) -> &'static str {
@@ -25,6 +33,7 @@ impl Binding {
             Self::Lab => "lab",
             Self::Docker => "docker",
             Self::Kubernetes => "kubernetes",
+            Self::Aws => "aws",
             Self::Command => "command",
         }
     }

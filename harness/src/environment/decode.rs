@@ -7,7 +7,7 @@ use blackstart_lab::control::{Resource, ResourceKind};
 use super::{
     Connection, DirectRequest, DnsCache, DnsProbe, DnsType, DnsView, Environment, Family, Governs,
     HeaderMatch, HttpProbe, Ledger, Observer, Probe, Recognise, Request, Service, Target, Tier,
-    binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
+    aws, binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -82,12 +82,14 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let ledger = file.maybe("ledger", ledger);
     let docker = file.maybe("docker", docker::decode);
     let kubernetes = file.maybe("kubernetes", kubernetes::decode);
+    let aws = file.maybe("aws", aws::decode);
     let targets = file.default("targets", BTreeMap::new(), |item| {
         targets(
             item,
             &Common {
                 docker: docker.as_ref().and_then(Option::as_ref),
                 kubernetes: kubernetes.as_ref().and_then(Option::as_ref),
+                aws: aws.as_ref().and_then(Option::as_ref),
             },
         )
     });
@@ -122,6 +124,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         ledger: ledger?,
         docker: docker?,
         kubernetes: kubernetes?,
+        aws: aws?,
         targets: targets?,
         limits: limits?,
         abort_if: abort_if?,
@@ -504,6 +507,7 @@ fn observer(item: Item<'_>) -> Option<Observer> {
 struct Common<'a> {
     docker: Option<&'a docker::Docker>,
     kubernetes: Option<&'a kubernetes::Kubernetes>,
+    aws: Option<&'a aws::AwsAccount>,
 }
 
 fn targets(item: Item<'_>, common: &Common<'_>) -> Option<BTreeMap<String, Target>> {
@@ -524,6 +528,7 @@ fn target(item: Item<'_>, common: &Common<'_>) -> Option<Target> {
         }
         Binding::Docker => Target::Docker(docker::containers(binding, common.docker)?),
         Binding::Kubernetes => Target::Kubernetes(kubernetes::objects(binding, common.kubernetes)?),
+        Binding::Aws => Target::Aws(aws::resource(binding, common.aws)?),
         Binding::Command => Target::Command(programs::programs(binding)?),
     })
 }

@@ -23,6 +23,7 @@ use crate::{
     source::{Document, FilledIn, Problems, Reading, Secrets, Variables},
 };
 
+pub(crate) mod aws;
 pub(crate) mod binding;
 pub(crate) mod decode;
 pub(crate) mod docker;
@@ -36,13 +37,14 @@ pub(crate) mod programs;
 mod references;
 mod stack;
 
+pub use aws::{AwsAccount, AwsKind, AwsRecord, AwsResource, GLOBAL};
 pub use binding::Binding;
 pub(crate) use decode::{METHODS, RESERVED};
 pub use docker::{Containers, Docker, Which};
 pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
 pub use governs::Governs;
 pub use kubernetes::{Cluster, Kubernetes, ObjectKind, Objects, OtherKind, WhichObjects};
-pub use limits::{Breach, KubernetesLimits, LabLimits, Limits, Thing, Touched};
+pub use limits::{AwsLimits, Breach, KubernetesLimits, LabLimits, Limits, Thing, Touched};
 pub use name_servers::{AUTHORITIES, SYSTEM, is_outside, public_resolver};
 pub use notify::{Level, Notify, Pagerduty, Slack, Webhook};
 pub use programs::{HealthProgram, Programs};
@@ -129,6 +131,8 @@ pub struct Environment {
     pub docker: Option<Docker>,
     /// Where the objects of Kubernetes are that targets name.
     pub kubernetes: Option<Kubernetes>,
+    /// How AWS is reached.
+    pub aws: Option<AwsAccount>,
     /// What faults can be applied to, by name.
     pub targets: BTreeMap<String, Target>,
     /// What a drill may do here, whatever it says.
@@ -397,6 +401,8 @@ pub enum Target {
     Docker(Containers),
     /// Objects of a Kubernetes cluster.
     Kubernetes(Objects),
+    /// A resource of AWS.
+    Aws(AwsResource),
     /// Whatever programs reach.
     Command(Programs),
 }
@@ -487,6 +493,7 @@ impl Target {
             Self::Lab(resource) => of_the_lab(resource.kind).to_vec(),
             Self::Docker(containers) => containers.faults().to_vec(),
             Self::Kubernetes(objects) => objects.faults().to_vec(),
+            Self::Aws(resource) => resource.faults().to_vec(),
             Self::Command(programs) => programs.faults(),
         }
     }
@@ -496,7 +503,7 @@ impl Target {
         match self {
             Self::Lab(resource) => Some(resource),
             Self::Docker(containers) => containers.part.as_ref(),
-            Self::Kubernetes(_) | Self::Command(_) => None,
+            Self::Kubernetes(_) | Self::Aws(_) | Self::Command(_) => None,
         }
     }
 
@@ -506,6 +513,7 @@ impl Target {
             Self::Lab(_) => Binding::Lab,
             Self::Docker(_) => Binding::Docker,
             Self::Kubernetes(_) => Binding::Kubernetes,
+            Self::Aws(_) => Binding::Aws,
             Self::Command(_) => Binding::Command,
         }
     }

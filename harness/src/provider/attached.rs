@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use blackstart_lab::control::Description;
 
-use super::{Bindings, ReachError, docker, kubernetes, lab, programs::ProgramsProvider};
+use super::{Bindings, ReachError, aws, docker, kubernetes, lab, programs::ProgramsProvider};
 use crate::{
     environment::{Binding, Environment},
     journal::Access,
@@ -55,6 +55,7 @@ pub async fn attach(
             Binding::Lab => Attached::default(),
             Binding::Docker => docker::attach(environment).await?,
             Binding::Kubernetes => kubernetes::attach(environment).await?,
+            Binding::Aws => aws::attach(environment).await?,
             Binding::Command => Attached {
                 bindings: Bindings::default().with(binding, Arc::new(ProgramsProvider)),
                 description: None,

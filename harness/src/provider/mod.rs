@@ -4,6 +4,11 @@
 //! only says how. Nothing here decides when.
 
 mod attached;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "aws_left_out.rs"]
+mod aws;
 mod bindings;
 pub mod command;
 pub mod docker;
@@ -196,6 +201,7 @@ pub fn needs(environment: &Environment) -> Vec<Need> {
         // What these need is found out, and told, when they are attached.
         Binding::Lab | Binding::Docker => Vec::new(),
         Binding::Kubernetes => kubernetes::needs(environment),
+        Binding::Aws => aws::needs(environment),
         Binding::Command => programs::needs(environment),
     };
     environment.bindings().into_iter().flat_map(of).collect()
@@ -228,6 +234,7 @@ pub fn permissions(
             Binding::Kubernetes => {
                 permissions.extend(kubernetes::permissions(environment, faults)?);
             }
+            Binding::Aws => permissions.extend(aws::permissions(environment, faults)?),
         }
     }
     Ok(permissions)
@@ -235,7 +242,7 @@ pub fn permissions(
 
 /// The systems that this machine would reach where an environment does not say which. Asks nobody.
 pub fn systems_here() -> Vec<Need> {
-    vec![kubernetes::here()]
+    vec![kubernetes::here(), aws::here()]
 }
 
 /// Whether a program would be found that is named as in a shell: by its path, or in the folders of `PATH`.
@@ -266,6 +273,7 @@ pub fn planned(environment: &Environment, fault: &drill::Fault) -> Result<Planne
             })
         }
         Some(Target::Kubernetes(objects)) => kubernetes::planned(objects, fault),
+        Some(Target::Aws(resource)) => aws::planned(resource, fault),
         Some(Target::Command(programs)) => programs::planned(programs, fault),
         Some(Target::Lab(_)) | None => {
             let change = lab::change(environment, fault)?;
@@ -338,6 +346,10 @@ pub enum ProviderError {
     #[cfg(feature = "kubernetes")]
     #[error("{}", with_causes(.0))]
     Kubernetes(Box<kubernetes::KubernetesError>),
+    /// AWS could not do it.
+    #[cfg(feature = "aws")]
+    #[error("{}", with_causes(.0))]
+    Aws(Box<aws::AwsError>),
     /// A program of a `command` fault did not do what it is for.
     #[error(transparent)]
     Command(#[from] command::CommandError),

@@ -409,6 +409,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         ledger: None,
         docker: None,
         kubernetes: None,
+        aws: None,
         targets: [
             target("web", ResourceKind::Workload),
             target("primary-check", ResourceKind::HealthCheck),

@@ -260,11 +260,10 @@ fn containers<'a>(
 ) -> Result<&'a Containers, ProviderError> {
     match environment.targets.get(target) {
         Some(Target::Docker(containers)) => Ok(containers),
-        Some(Target::Lab(_) | Target::Kubernetes(_) | Target::Command(_)) | None => {
-            Err(ProviderError::UnknownTarget {
-                target: target.to_owned(),
-            })
-        }
+        Some(Target::Lab(_) | Target::Kubernetes(_) | Target::Aws(_) | Target::Command(_))
+        | None => Err(ProviderError::UnknownTarget {
+            target: target.to_owned(),
+        }),
     }
 }
 

@@ -123,11 +123,10 @@ pub(super) fn target<'a>(
 ) -> Result<(&'a Target, &'a Resource), ProviderError> {
     match environment.targets.get(name) {
         Some(target @ Target::Lab(resource)) => Ok((target, resource)),
-        Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_)) | None => {
-            Err(ProviderError::UnknownTarget {
-                target: name.to_owned(),
-            })
-        }
+        Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Aws(_) | Target::Command(_))
+        | None => Err(ProviderError::UnknownTarget {
+            target: name.to_owned(),
+        }),
     }
 }
 
