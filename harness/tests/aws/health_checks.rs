@@ -236,7 +236,7 @@ async fn zone(rig: &Rig, name: &str) -> String {
     let body = format!(
         "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch><Changes>{}{}{plain}\
          </Changes></ChangeBatch></ChangeResourceRecordSetsRequest>",
-        weighted("blue & green", 200, "blue.example.com"),
+        weighted("blue &amp; green", 200, "blue.example.com"),
         weighted("other", 55, "other.example.com")
     );
     let path = format!("/2013-04-01/hostedzone/{zone}/rrset/");

@@ -8,6 +8,7 @@
 
 mod capacity;
 mod databases;
+mod documented;
 mod health_checks;
 mod kills;
 mod rig;
@@ -25,11 +26,19 @@ use rig::{Rig, Settings};
 use tokio::runtime::Runtime;
 
 type Case = for<'a> fn(&'a Rig) -> LocalBoxFuture<'a, ()>;
+type Alone = fn() -> LocalBoxFuture<'static, ()>;
 
 /// Each function of a module as a case of its name.
 macro_rules! cases {
     ($($module:ident: $($name:ident),+ $(,)?;)+) => {
         [$($((stringify!($name), (|rig| Box::pin($module::$name(rig))) as Case)),+),+]
+    };
+}
+
+/// The same for those that need nobody.
+macro_rules! alone {
+    ($($name:ident),+ $(,)?) => {
+        [$((stringify!($name), (|| Box::pin(documented::$name())) as Alone)),+]
     };
 }
 
@@ -85,6 +94,17 @@ fn trials() -> ExitCode {
             an_account_is_restored_by_the_guard_when_the_harness_is_killed,
             revert_restores_an_account_when_harness_and_guard_are_killed;
     ];
+    let documented = alone![
+        credentials_that_are_not_accepted_are_told,
+        what_leads_to_no_credentials_is_told_before_anything_is_asked,
+        credentials_of_another_account_are_refused,
+        a_page_of_somebody_else_is_not_taken_for_aws,
+        the_checkers_of_a_health_check_are_counted_as_route_53_does,
+        a_write_made_of_another_version_is_made_anew_or_given_up,
+        a_database_with_a_standby_is_rebooted_and_waited_for,
+        the_traffic_of_a_zone_is_shifted_away_and_comes_back,
+        what_cannot_be_shifted_is_named,
+    ];
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(4);
     let runtime = Arc::new(Runtime::new().expect("threads"));
@@ -105,6 +125,14 @@ fn trials() -> ExitCode {
                 .with_ignored_flag(true),
         }
     };
-    let trials = on_moto.into_iter().map(trial).collect();
+    let alone = |(name, case): (&str, Alone)| {
+        let (runtime, name) = (Arc::clone(&runtime), format!("aws::{name}"));
+        Trial::test(name, move || {
+            runtime.block_on(case());
+            Ok(())
+        })
+    };
+    let trials = on_moto.into_iter().map(trial);
+    let trials = trials.chain(documented.into_iter().map(alone)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

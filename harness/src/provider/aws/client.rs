@@ -1,5 +1,8 @@
 //! Asking AWS: requests are made, signed, paced, sent, and sent again where that does no harm.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -53,6 +56,8 @@ pub(super) struct Client {
     region: String,
     /// When each service may be asked next.
     next: Mutex<BTreeMap<&'static str, Instant>>,
+    /// How long something is tried that is turned down for now.
+    patience: Duration,
 }
 
 /// Whether something may be asked twice without knowing what became of the first time.
@@ -120,6 +125,7 @@ impl Client {
             account: account.clone(),
             region: region.to_owned(),
             next: Mutex::default(),
+            patience: PATIENCE,
         })
     }
 
@@ -226,7 +232,7 @@ impl Client {
     /// Sends a request, again where it was not begun or changes nothing, until patience ends. The waits are random, so that several
     /// who were turned down together do not come back together.
     async fn send(&self, request: &Request<'_>) -> Result<String, AwsError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let (mut attempts, mut longest) = (1, FIRST_WAIT);
         loop {
             self.pace(request.service).await;
