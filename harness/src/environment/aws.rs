@@ -139,6 +139,12 @@ impl AwsKind {
         }
     }
 
+    /// Whether somebody has to confirm each drill that changes it: records, whose changes depend on one region and may have to be undone
+    /// when that is ill.
+    pub fn wants_confirmation(&self) -> bool {
+        matches!(self, Self::Record(_))
+    }
+
     /// Whether it is of a service that is in no region.
     pub fn is_global(&self) -> bool {
         matches!(self, Self::HealthCheck(_) | Self::Record(_))

@@ -56,11 +56,15 @@ fn it() -> String {
 
 /// An environment with what stands under `aws:`, and one target.
 fn environment(aws: &str) -> Environment {
+    environment_of(aws, "instance: i-1")
+}
+
+fn environment_of(aws: &str, target: &str) -> Environment {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("environment.yaml");
     let text = format!(
         "environment: cloud\nservice: {{ url: http://127.0.0.1:1/ }}\ntiers: [ {{ tier: cloud, recognise: {{ body: ok }} }} ]\n\
-         probes: [ {{ http: {{ name: read }} }} ]\naws: {{ {aws} }}\ntargets: {{ it: {{ aws: {{ instance: i-1 }} }} }}\n"
+         probes: [ {{ http: {{ name: read }} }} ]\naws: {{ {aws} }}\ntargets: {{ it: {{ aws: {{ {target} }} }} }}\n"
     );
     std::fs::write(&path, text).unwrap();
     let (environment, problems) = environment::load(&path, &process_variable);
@@ -275,6 +279,24 @@ pub(crate) async fn a_write_made_of_another_version_is_made_anew_or_given_up() {
         "{error}"
     );
     assert!(!state.lock().unwrap().inverted);
+}
+
+pub(crate) async fn records_are_not_changed_where_nobody_confirms() {
+    let (server, _) = stand_in((), |(), _, _| xml(500, "")).await;
+    let aws = format!("endpoint: {:?}", server.uri());
+    let target = "record: { zone: Z1, name: www.example.com, type: A }";
+    let environment = environment_of(&aws, target);
+    let fault = Fault::ShiftWeights {
+        target: it(),
+        weights: [("blue".to_owned(), 0)].into(),
+    };
+    let refused = capture(&environment, &fault).await.err().unwrap();
+    assert!(
+        refused
+            .to_string()
+            .contains("add `protected: true` to the environment"),
+        "{refused}"
+    );
 }
 
 /// A database that reboots for some readings after it was told to.

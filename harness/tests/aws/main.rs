@@ -101,6 +101,7 @@ fn trials() -> ExitCode {
         a_page_of_somebody_else_is_not_taken_for_aws,
         the_checkers_of_a_health_check_are_counted_as_route_53_does,
         a_write_made_of_another_version_is_made_anew_or_given_up,
+        records_are_not_changed_where_nobody_confirms,
         a_database_with_a_standby_is_rebooted_and_waited_for,
         the_traffic_of_a_zone_is_shifted_away_and_comes_back,
         what_cannot_be_shifted_is_named,

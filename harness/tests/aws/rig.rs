@@ -207,7 +207,7 @@ pub(crate) fn environment_at(endpoint: &str, target: &str) -> Environment {
          tiers: [ {{ tier: cloud, recognise: {{ body: ok }} }} ]\n\
          probes: [ {{ http: {{ name: read }} }} ]\n\
          aws: {{ region: {REGION}, endpoint: {endpoint} }}\n\
-         targets: {{ it: {{ aws: {{ {target} }} }} }}\n"
+         targets: {{ it: {{ aws: {{ {target} }} }} }}\nprotected: true\n"
     );
     fs::write(&path, text).unwrap();
     let (environment, problems) = environment::load(&path, &process_variable);

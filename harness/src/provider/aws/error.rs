@@ -217,6 +217,14 @@ pub enum AwsError {
         /// Why not, as a fragment that fits after its name.
         problem: String,
     },
+    /// Nobody is asked before it is changed.
+    #[error(
+        "{resource} is changed through us-east-1, and somebody has to confirm that: add `protected: true` to the environment"
+    )]
+    Unconfirmed {
+        /// The resource.
+        resource: String,
+    },
     /// Somebody else has changed a resource after it was captured.
     #[error(
         "{resource} was changed after it was captured, so it is left alone: it had {was}, and has {now}"

@@ -192,6 +192,12 @@ impl Provider for AwsProvider {
         fault: &drill::Fault,
     ) -> Result<Box<dyn Fault>, ProviderError> {
         let resource = resource(environment, fault.target())?;
+        if resource.kind.wants_confirmation() && !environment.protected {
+            return Err(AwsError::Unconfirmed {
+                resource: resource.to_string(),
+            }
+            .into());
+        }
         Ok(Box::new(AwsFault {
             connection: self
                 .connection(|known| known.named == resource.account)?

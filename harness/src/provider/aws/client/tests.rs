@@ -107,7 +107,8 @@ async fn every_page_of_a_list_is_read() {
     ])
     .await;
     let token = ("nextToken", "NextToken");
-    let pages = client(&server).pages(&EC2, "List", "listing", &[], token);
+    let client = client(&server);
+    let pages = client.pages(&EC2, "List", "listing", &[], token);
     let pages = pages.await.unwrap();
     let items: Vec<_> = pages
         .iter()
