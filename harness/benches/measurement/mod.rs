@@ -172,6 +172,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         docker: None,
         azure: None,
         kubernetes: None,
+        aws: None,
         targets: BTreeMap::new(),
         limits: Limits::default(),
         abort_if: Vec::new(),

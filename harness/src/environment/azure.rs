@@ -22,7 +22,7 @@ pub struct Azure {
     pub subscription: Option<String>,
     /// The resource group of targets that name none.
     pub resource_group: Option<String>,
-    /// Where credentials come from. Default: the first of `environment`, `workload-identity`, `managed-identity` and `cli` that this
+    /// Where credentials come from. Default: the first of `environment`, `workload-identity`, `cli` and `managed-identity` that this
     /// machine shows.
     pub credentials: Option<AzureCredentials>,
     /// How long an operation may take that Azure carries out by itself, such as starting a machine, in real time, `1h` at most. Default
@@ -46,10 +46,10 @@ pub enum AzureCredentials {
     Environment,
     /// The token that Kubernetes puts into the file `AZURE_FEDERATED_TOKEN_FILE`.
     WorkloadIdentity,
-    /// The identity of the machine that this runs on.
-    ManagedIdentity,
     /// Whoever is logged in with `az login`.
     Cli,
+    /// The identity of the machine that this runs on.
+    ManagedIdentity,
 }
 
 /// How a subscription is reached.
@@ -160,8 +160,8 @@ impl AzureCredentials {
     pub const ALL: [Self; 4] = [
         Self::Environment,
         Self::WorkloadIdentity,
-        Self::ManagedIdentity,
         Self::Cli,
+        Self::ManagedIdentity,
     ];
 
     /// The word of the file.

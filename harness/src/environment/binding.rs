@@ -11,6 +11,8 @@ pub enum Binding {
     Docker,
     /// The API of a Kubernetes cluster.
     Kubernetes,
+    /// The APIs of AWS.
+    Aws,
     /// Programs of the user's own.
     Command,
     /// Azure Resource Manager.
@@ -19,10 +21,11 @@ pub enum Binding {
 
 impl Binding {
     /// All there are, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Lab,
         Self::Docker,
         Self::Kubernetes,
+        Self::Aws,
         Self::Command,
         Self::Azure,
     ];
@@ -33,6 +36,7 @@ impl Binding {
             Self::Lab => "lab",
             Self::Docker => "docker",
             Self::Kubernetes => "kubernetes",
+            Self::Aws => "aws",
             Self::Command => "command",
             Self::Azure => "azure",
         }

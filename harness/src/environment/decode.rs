@@ -7,7 +7,7 @@ use blackstart_lab::control::{Resource, ResourceKind};
 use super::{
     Connection, DirectRequest, DnsCache, DnsProbe, DnsType, DnsView, Environment, Family, Governs,
     HeaderMatch, HttpProbe, Ledger, Observer, Probe, Recognise, Request, Service, Target, Tier,
-    azure, binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
+    aws, azure, binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -83,6 +83,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     let docker = file.maybe("docker", docker::decode);
     let azure = file.maybe("azure", azure::decode);
     let kubernetes = file.maybe("kubernetes", kubernetes::decode);
+    let aws = file.maybe("aws", aws::decode);
     let targets = file.default("targets", BTreeMap::new(), |item| {
         targets(
             item,
@@ -90,6 +91,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
                 docker: docker.as_ref().and_then(Option::as_ref),
                 azure: azure.as_ref().and_then(Option::as_ref),
                 kubernetes: kubernetes.as_ref().and_then(Option::as_ref),
+                aws: aws.as_ref().and_then(Option::as_ref),
             },
         )
     });
@@ -125,6 +127,7 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         docker: docker?,
         azure: azure?,
         kubernetes: kubernetes?,
+        aws: aws?,
         targets: targets?,
         limits: limits?,
         abort_if: abort_if?,
@@ -508,6 +511,7 @@ struct Common<'a> {
     docker: Option<&'a docker::Docker>,
     azure: Option<&'a azure::Azure>,
     kubernetes: Option<&'a kubernetes::Kubernetes>,
+    aws: Option<&'a aws::AwsAccount>,
 }
 
 fn targets(item: Item<'_>, common: &Common<'_>) -> Option<BTreeMap<String, Target>> {
@@ -528,6 +532,7 @@ fn target(item: Item<'_>, common: &Common<'_>) -> Option<Target> {
         }
         Binding::Docker => Target::Docker(docker::containers(binding, common.docker)?),
         Binding::Kubernetes => Target::Kubernetes(kubernetes::objects(binding, common.kubernetes)?),
+        Binding::Aws => Target::Aws(aws::resource(binding, common.aws)?),
         Binding::Command => Target::Command(programs::programs(binding)?),
         Binding::Azure => Target::Azure(azure::resource(binding, common.azure)?),
     })

@@ -30,6 +30,8 @@ pub struct Limits {
     pub azure: Option<AzureLimits>,
     /// What of Kubernetes may be touched. Default: everything.
     pub kubernetes: Option<KubernetesLimits>,
+    /// What of AWS may be touched. Default: everything.
+    pub aws: Option<AwsLimits>,
 }
 
 /// What of the lab may be touched.
@@ -60,6 +62,16 @@ pub struct KubernetesLimits {
     pub namespaces: Option<Vec<String>>,
 }
 
+/// What of AWS may be touched.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct AwsLimits {
+    /// The only accounts, by their numbers; targets have to name theirs then. Default: every one.
+    pub accounts: Option<Vec<String>>,
+    /// The only regions; targets have to name theirs then. What is in none, as in Route 53, is in `global`. Default: every one.
+    pub regions: Option<Vec<String>>,
+}
+
 /// What a fault touches, as its binding resolved it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
@@ -78,6 +90,8 @@ pub enum Thing {
     Docker(super::Containers),
     /// Objects of a Kubernetes cluster.
     Kubernetes(super::Objects),
+    /// A resource of AWS.
+    Aws(super::AwsResource),
     /// Whatever programs reach.
     Command,
     /// A resource of Azure.
@@ -139,6 +153,7 @@ impl From<&Target> for Thing {
             Target::Lab(resource) => Self::Lab(resource.clone()),
             Target::Docker(containers) => Self::Docker(containers.clone()),
             Target::Kubernetes(objects) => Self::Kubernetes(objects.clone()),
+            Target::Aws(resource) => Self::Aws(resource.clone()),
             Target::Command(_) => Self::Command,
             Target::Azure(resource) => Self::Azure(resource.clone()),
         }
@@ -193,6 +208,11 @@ impl Limits {
                     limits.permit(target, objects)?;
                 }
             }
+            Thing::Aws(resource) => {
+                if let Some(limits) = &self.aws {
+                    limits.permit(target, resource)?;
+                }
+            }
         }
         let mut broken: Vec<&str> = broken.into_iter().chain([target]).collect();
         broken.sort_unstable();
@@ -238,6 +258,15 @@ impl Limits {
             let namespaces = limits.namespaces.as_ref()?;
             Some(format!("namespaces {}", namespaces.join(", ")))
         });
+        let aws = self.aws.iter();
+        let accounts = aws.clone().filter_map(|limits| {
+            let accounts = limits.accounts.as_ref()?;
+            Some(format!("accounts {}", accounts.join(", ")))
+        });
+        let regions = aws.filter_map(|limits| {
+            let regions = limits.regions.as_ref()?;
+            Some(format!("regions {}", regions.join(", ")))
+        });
         let at_once = self.at_once.map(|most| format!("at most {most} at once"));
         let first = targets.into_iter().chain(kinds);
         first
@@ -245,6 +274,8 @@ impl Limits {
             .chain(resource_groups)
             .chain(contexts)
             .chain(namespaces)
+            .chain(accounts)
+            .chain(regions)
             .chain(at_once)
             .collect()
     }
@@ -281,6 +312,23 @@ impl KubernetesLimits {
             target,
             self.namespaces.as_deref(),
             objects.namespace.as_deref(),
+        )
+    }
+}
+
+impl AwsLimits {
+    fn permit(&self, target: &str, resource: &super::AwsResource) -> Result<(), Breach> {
+        permit_place(
+            "aws: accounts",
+            target,
+            self.accounts.as_deref(),
+            resource.account.account.as_deref(),
+        )?;
+        permit_place(
+            "aws: regions",
+            target,
+            self.regions.as_deref(),
+            resource.region(),
         )
     }
 }
@@ -348,6 +396,17 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
             namespaces: namespaces?,
         })
     });
+    let aws = mapping.maybe("aws", |aws| {
+        let mut mapping = aws.mapping()?;
+        let names = |names: Item<'_>| names.filled_list_of(Item::text);
+        let accounts = mapping.maybe("accounts", names);
+        let regions = mapping.maybe("regions", names);
+        mapping.finish();
+        Some(AwsLimits {
+            accounts: accounts?,
+            regions: regions?,
+        })
+    });
     mapping.finish();
     Some(Limits {
         max_fault: max_fault?,
@@ -357,6 +416,7 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
         lab: lab?,
         azure: azure?,
         kubernetes: kubernetes?,
+        aws: aws?,
     })
 }
 
@@ -379,7 +439,7 @@ mod tests {
     use blackstart_lab::control::Resource;
 
     use super::*;
-    use crate::environment::{Cluster, Objects};
+    use crate::environment::{AwsAccount, AwsKind, AwsResource, Cluster, Objects};
 
     fn machine(target: &str) -> Touched {
         Touched {
@@ -463,6 +523,49 @@ mod tests {
             assert!(words(context, namespace).is_some_and(|words| words.contains("the default")));
         }
         assert_eq!(limits.words(), ["contexts staging", "namespaces shop"]);
+    }
+
+    #[test]
+    fn of_aws_only_the_accounts_and_regions_that_are_named_may_be_touched() {
+        let limits = Limits {
+            aws: Some(AwsLimits {
+                accounts: Some(vec!["123456789012".into()]),
+                regions: Some(vec!["eu-central-1".into()]),
+            }),
+            ..Limits::default()
+        };
+        let words = |account: Option<&str>, region: Option<&str>, kind: AwsKind| {
+            let touched = Touched {
+                target: "it".to_owned(),
+                thing: Thing::Aws(AwsResource {
+                    account: AwsAccount {
+                        account: account.map(str::to_owned),
+                        region: region.map(str::to_owned),
+                        ..AwsAccount::default()
+                    },
+                    kind,
+                }),
+            };
+            let breach = limits.permit(&touched, []).err();
+            breach.map(|breach| breach.to_string())
+        };
+        let instance = || AwsKind::Instance("i-1".to_owned());
+        let (ours, here) = (Some("123456789012"), Some("eu-central-1"));
+        assert_eq!(words(ours, here, instance()), None);
+        assert_eq!(
+            words(Some("210987654321"), here, instance()).as_deref(),
+            Some(
+                "`limits: aws: accounts` does not name `210987654321`, where `it` is: only 123456789012 may be touched"
+            )
+        );
+        // Where a target is that does not say so is not known before it is resolved.
+        for (account, region) in [(None, here), (ours, None)] {
+            let words = words(account, region, instance());
+            assert!(words.is_some_and(|words| words.contains("the default")));
+        }
+        // What is in no region is not in that of the others.
+        let check = AwsKind::HealthCheck("abc".to_owned());
+        assert!(words(ours, here, check).is_some_and(|words| words.contains("`global`")));
     }
 
     #[test]

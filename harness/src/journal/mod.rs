@@ -17,7 +17,7 @@ pub use owner::{Liveness, Owner, Place};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    environment::{AzureAccount, Binding, Cluster},
+    environment::{AwsAccount, AzureAccount, Binding, Cluster},
     provider::Undo,
     timeline::FaultStep,
 };
@@ -140,6 +140,13 @@ pub enum Access {
         /// The API server's address: a context may lead elsewhere later.
         server: String,
     },
+    /// An account of AWS.
+    Aws {
+        /// The profile, region and endpoint that lead there; credentials stay where the AWS tools keep them.
+        account: AwsAccount,
+        /// The account's number: a profile may lead to another one later.
+        number: String,
+    },
     /// A subscription of Azure.
     Azure {
         /// What leads there; credentials stay where this says that they are.
@@ -248,6 +255,13 @@ impl Access {
             (Self::Kubernetes { server: one, .. }, Self::Kubernetes { server: other, .. }) => {
                 one == other
             }
+            (
+                Self::Aws { account, number },
+                Self::Aws {
+                    account: other,
+                    number: other_number,
+                },
+            ) => (&account.endpoint, number) == (&other.endpoint, other_number),
             (Self::Command { environment: one }, Self::Command { environment: other }) => {
                 one == other
             }
@@ -259,6 +273,7 @@ impl Access {
                 | Self::Lab { .. }
                 | Self::Docker { .. }
                 | Self::Kubernetes { .. }
+                | Self::Aws { .. }
                 | Self::Command { .. }
                 | Self::Azure { .. },
                 _,
@@ -272,6 +287,7 @@ impl Access {
             Self::InProcess | Self::Lab { .. } => Binding::Lab,
             Self::Docker { .. } => Binding::Docker,
             Self::Kubernetes { .. } => Binding::Kubernetes,
+            Self::Aws { .. } => Binding::Aws,
             Self::Command { .. } => Binding::Command,
             Self::Azure { .. } => Binding::Azure,
         }
@@ -284,6 +300,7 @@ impl Access {
             Self::Lab { .. }
             | Self::Docker { .. }
             | Self::Kubernetes { .. }
+            | Self::Aws { .. }
             | Self::Command { .. }
             | Self::Azure { .. } => true,
         }

@@ -4,6 +4,11 @@
 //! only says how. Nothing here decides when.
 
 mod attached;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "aws_left_out.rs"]
+mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
 #[cfg(not(feature = "azure"))]
@@ -206,6 +211,7 @@ pub fn needs(environment: &Environment) -> Vec<Need> {
         // What these need is found out, and told, when they are attached.
         Binding::Lab | Binding::Docker => Vec::new(),
         Binding::Kubernetes => kubernetes::needs(environment),
+        Binding::Aws => aws::needs(environment),
         Binding::Command => programs::needs(environment),
         Binding::Azure => azure::needs(environment),
     };
@@ -240,6 +246,7 @@ pub fn permissions(
             Binding::Kubernetes => {
                 permissions.extend(kubernetes::permissions(environment, faults)?);
             }
+            Binding::Aws => permissions.extend(aws::permissions(environment, faults)?),
         }
     }
     Ok(permissions)
@@ -247,7 +254,7 @@ pub fn permissions(
 
 /// The systems that this machine would reach where an environment does not say which. Asks nobody.
 pub fn systems_here() -> Vec<Need> {
-    vec![kubernetes::here(), azure::here()]
+    vec![kubernetes::here(), aws::here(), azure::here()]
 }
 
 /// Whether a program would be found that is named as in a shell: by its path, or in the folders of `PATH`.
@@ -278,6 +285,7 @@ pub fn planned(environment: &Environment, fault: &drill::Fault) -> Result<Planne
             })
         }
         Some(Target::Kubernetes(objects)) => kubernetes::planned(objects, fault),
+        Some(Target::Aws(resource)) => aws::planned(resource, fault),
         Some(Target::Command(programs)) => programs::planned(programs, fault),
         Some(Target::Azure(resource)) => azure::planned(resource, fault),
         Some(Target::Lab(_)) | None => {
@@ -355,6 +363,10 @@ pub enum ProviderError {
     #[cfg(feature = "kubernetes")]
     #[error("{}", with_causes(.0))]
     Kubernetes(Box<kubernetes::KubernetesError>),
+    /// AWS could not do it.
+    #[cfg(feature = "aws")]
+    #[error("{}", with_causes(.0))]
+    Aws(Box<aws::AwsError>),
     /// A program of a `command` fault did not do what it is for.
     #[error(transparent)]
     Command(#[from] command::CommandError),

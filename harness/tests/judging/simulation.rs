@@ -410,6 +410,7 @@ pub(crate) fn environment(every: Duration) -> Environment {
         docker: None,
         azure: None,
         kubernetes: None,
+        aws: None,
         targets: [
             target("web", ResourceKind::Workload),
             target("primary-check", ResourceKind::HealthCheck),

@@ -70,11 +70,13 @@ impl Signs<'_> {
             all.find(|credentials| match credentials {
                 AzureCredentials::Environment => self.has(SECRET),
                 AzureCredentials::WorkloadIdentity => self.has(TOKEN_FILE),
+                // Before the machine's own: machines of Azure are hired out to people who log in as somebody else.
+                AzureCredentials::Cli => self.missing_of_cli().is_empty(),
                 AzureCredentials::ManagedIdentity => {
                     self.has(IDENTITY_ENDPOINT) || self.is_of_azure
                 }
-                AzureCredentials::Cli => self.has_cli,
             })
+            .or_else(|| self.has_cli.then_some(AzureCredentials::Cli))
         })
     }
 
@@ -318,22 +320,32 @@ mod tests {
             taken(&in_a_pod),
             Some((AzureCredentials::WorkloadIdentity, vec![]))
         );
-        let on_a_machine = Machine {
-            is_of_azure: true,
-            has_cli: true,
-            ..BARE
-        };
-        assert_eq!(
-            taken(&on_a_machine),
-            Some((AzureCredentials::ManagedIdentity, vec![]))
-        );
         let logged_in = Machine {
             variables: &["HOME"],
             files: &["/HOME/.azure/azureProfile.json"],
             has_cli: true,
-            ..BARE
+            is_of_azure: true,
         };
         assert_eq!(taken(&logged_in), Some((AzureCredentials::Cli, vec![])));
+        let logged_out = Machine {
+            files: &[],
+            ..logged_in
+        };
+        assert_eq!(
+            taken(&logged_out),
+            Some((AzureCredentials::ManagedIdentity, vec![]))
+        );
+        let at_a_desk = Machine {
+            is_of_azure: false,
+            ..logged_out
+        };
+        assert_eq!(
+            taken(&at_a_desk),
+            Some((
+                AzureCredentials::Cli,
+                vec!["nobody is logged in with the Azure CLI: `az login`".to_owned()]
+            ))
+        );
         assert_eq!(taken(&BARE), None);
     }
 

@@ -151,7 +151,11 @@ fn accounts(environment: &Environment) -> impl Iterator<Item = &AzureAccount> {
         .values()
         .filter_map(|target| match target {
             Target::Azure(resource) => Some(&resource.account),
-            Target::Lab(_) | Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_) => None,
+            Target::Lab(_)
+            | Target::Docker(_)
+            | Target::Kubernetes(_)
+            | Target::Aws(_)
+            | Target::Command(_) => None,
         })
 }
 
@@ -162,7 +166,13 @@ fn resource<'a>(
 ) -> Result<&'a AzureResource, ProviderError> {
     match environment.targets.get(target) {
         Some(Target::Azure(resource)) => Ok(resource),
-        Some(Target::Lab(_) | Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_))
+        Some(
+            Target::Lab(_)
+            | Target::Docker(_)
+            | Target::Kubernetes(_)
+            | Target::Aws(_)
+            | Target::Command(_),
+        )
         | None => Err(ProviderError::UnknownTarget {
             target: target.to_owned(),
         }),

@@ -127,7 +127,13 @@ pub(super) fn target<'a>(
 ) -> Result<(&'a Target, &'a Resource), ProviderError> {
     match environment.targets.get(name) {
         Some(target @ Target::Lab(resource)) => Ok((target, resource)),
-        Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_) | Target::Azure(_))
+        Some(
+            Target::Docker(_)
+            | Target::Kubernetes(_)
+            | Target::Aws(_)
+            | Target::Command(_)
+            | Target::Azure(_),
+        )
         | None => Err(ProviderError::UnknownTarget {
             target: name.to_owned(),
         }),
