@@ -1,6 +1,7 @@
 //! A drill against its environment: whether what one names exists in the other, can be done, can be seen and can be decided.
 
 mod answerable;
+mod aws;
 mod cadence;
 mod pages;
 mod safety;
@@ -22,6 +23,7 @@ pub(crate) fn environment(file: &EnvironmentFile) -> Problems {
     cadence::environment(&context, file);
     pages::environment(&context, file);
     traps::environment(&context, file);
+    aws::environment(&context, file);
     context.into_problems()
 }
 
@@ -37,6 +39,7 @@ pub(crate) fn drill(file: &DrillFile, environment: &Environment) -> Problems {
     checker.faults();
     checker.hold();
     safety::drill(&checker);
+    aws::drill(&checker);
     traps::drill(&checker);
     for expectation in &file.drill.expect {
         let node = file

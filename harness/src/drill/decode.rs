@@ -17,7 +17,7 @@ const STEADY_FOR: Duration = Duration::from_secs(10);
 const BROKEN_PATH: &str = "/nonexistent";
 
 /// The faults by their words, in the order of the documentation.
-pub(crate) const FAULTS: [&str; 17] = [
+pub(crate) const FAULTS: [&str; 18] = [
     "scale",
     "stop",
     "kill",
@@ -30,6 +30,7 @@ pub(crate) const FAULTS: [&str; 17] = [
     "break-health-path",
     "invert-health-check",
     "disable-health-check",
+    "disable",
     "respond",
     "expire-certificate",
     "lose-zone",
@@ -357,6 +358,7 @@ fn plain_fault(kind: &str, target: String) -> Option<Fault> {
         "block-ingress" => Fault::BlockIngress { target },
         "invert-health-check" => Fault::InvertHealthCheck { target },
         "disable-health-check" => Fault::DisableHealthCheck { target },
+        "disable" => Fault::Disable { target },
         "expire-certificate" => Fault::ExpireCertificate { target },
         "failover-database" => Fault::FailoverDatabase { target },
         _ => return None,

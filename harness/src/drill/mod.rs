@@ -223,6 +223,12 @@ pub enum Fault {
         /// The target's name in the environment.
         target: String,
     },
+    /// Takes the target out of service by its own switch: an endpoint, a route or an origin of a service that spreads traffic, or a
+    /// static website.
+    Disable {
+        /// The target's name in the environment.
+        target: String,
+    },
     /// Makes the target answer something else.
     Respond {
         /// The target's name in the environment.
@@ -474,6 +480,7 @@ impl Fault {
             Self::BreakHealthPath { .. } => "break-health-path",
             Self::InvertHealthCheck { .. } => "invert-health-check",
             Self::DisableHealthCheck { .. } => "disable-health-check",
+            Self::Disable { .. } => "disable",
             Self::Respond { .. } => "respond",
             Self::ExpireCertificate { .. } => "expire-certificate",
             Self::LoseZone { .. } => "lose-zone",
@@ -497,6 +504,7 @@ impl Fault {
             | Self::BreakHealthPath { target, .. }
             | Self::InvertHealthCheck { target }
             | Self::DisableHealthCheck { target }
+            | Self::Disable { target }
             | Self::Respond { target, .. }
             | Self::ExpireCertificate { target }
             | Self::LoseZone { target, .. }
@@ -563,6 +571,7 @@ impl fmt::Display for Fault {
             | Self::BlockIngress { .. }
             | Self::InvertHealthCheck { .. }
             | Self::DisableHealthCheck { .. }
+            | Self::Disable { .. }
             | Self::ExpireCertificate { .. }
             | Self::FailoverDatabase { .. } => write!(f, "{kind} {target}"),
         }

@@ -11,13 +11,24 @@ pub enum Binding {
     Docker,
     /// The API of a Kubernetes cluster.
     Kubernetes,
+    /// The APIs of AWS.
+    Aws,
     /// Programs of the user's own.
     Command,
+    /// Azure Resource Manager.
+    Azure,
 }
 
 impl Binding {
     /// All there are, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Lab, Self::Docker, Self::Kubernetes, Self::Command];
+    pub const ALL: [Self; 6] = [
+        Self::Lab,
+        Self::Docker,
+        Self::Kubernetes,
+        Self::Aws,
+        Self::Command,
+        Self::Azure,
+    ];
 
     /// The word of the file.
     pub fn as_str(self) -> &'static str {
@@ -25,7 +36,9 @@ impl Binding {
             Self::Lab => "lab",
             Self::Docker => "docker",
             Self::Kubernetes => "kubernetes",
+            Self::Aws => "aws",
             Self::Command => "command",
+            Self::Azure => "azure",
         }
     }
 

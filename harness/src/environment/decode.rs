@@ -7,7 +7,7 @@ use blackstart_lab::control::{Resource, ResourceKind};
 use super::{
     Connection, DirectRequest, DnsCache, DnsProbe, DnsType, DnsView, Environment, Family, Governs,
     HeaderMatch, HttpProbe, Ledger, Observer, Probe, Recognise, Request, Service, Target, Tier,
-    binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
+    aws, azure, binding::Binding, docker, kubernetes, limits, notify, programs, references, stack,
 };
 use crate::{
     drill::{Located, abort_if},
@@ -81,13 +81,17 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
     });
     let ledger = file.maybe("ledger", ledger);
     let docker = file.maybe("docker", docker::decode);
+    let azure = file.maybe("azure", azure::decode);
     let kubernetes = file.maybe("kubernetes", kubernetes::decode);
+    let aws = file.maybe("aws", aws::decode);
     let targets = file.default("targets", BTreeMap::new(), |item| {
         targets(
             item,
             &Common {
                 docker: docker.as_ref().and_then(Option::as_ref),
+                azure: azure.as_ref().and_then(Option::as_ref),
                 kubernetes: kubernetes.as_ref().and_then(Option::as_ref),
+                aws: aws.as_ref().and_then(Option::as_ref),
             },
         )
     });
@@ -121,7 +125,9 @@ fn decode_file(context: &Context<'_>, document: &Document) -> Option<Environment
         observers: observers?,
         ledger: ledger?,
         docker: docker?,
+        azure: azure?,
         kubernetes: kubernetes?,
+        aws: aws?,
         targets: targets?,
         limits: limits?,
         abort_if: abort_if?,
@@ -503,7 +509,9 @@ fn observer(item: Item<'_>) -> Option<Observer> {
 /// What the targets of one binding have in common.
 struct Common<'a> {
     docker: Option<&'a docker::Docker>,
+    azure: Option<&'a azure::Azure>,
     kubernetes: Option<&'a kubernetes::Kubernetes>,
+    aws: Option<&'a aws::AwsAccount>,
 }
 
 fn targets(item: Item<'_>, common: &Common<'_>) -> Option<BTreeMap<String, Target>> {
@@ -524,6 +532,8 @@ fn target(item: Item<'_>, common: &Common<'_>) -> Option<Target> {
         }
         Binding::Docker => Target::Docker(docker::containers(binding, common.docker)?),
         Binding::Kubernetes => Target::Kubernetes(kubernetes::objects(binding, common.kubernetes)?),
+        Binding::Aws => Target::Aws(aws::resource(binding, common.aws)?),
         Binding::Command => Target::Command(programs::programs(binding)?),
+        Binding::Azure => Target::Azure(azure::resource(binding, common.azure)?),
     })
 }

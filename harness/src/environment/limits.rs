@@ -26,8 +26,12 @@ pub struct Limits {
     pub kill_switch: Option<PathBuf>,
     /// What of the lab may be touched. Default: everything.
     pub lab: Option<LabLimits>,
+    /// What of Azure may be touched. Default: everything.
+    pub azure: Option<AzureLimits>,
     /// What of Kubernetes may be touched. Default: everything.
     pub kubernetes: Option<KubernetesLimits>,
+    /// What of AWS may be touched. Default: everything.
+    pub aws: Option<AwsLimits>,
 }
 
 /// What of the lab may be touched.
@@ -38,6 +42,16 @@ pub struct LabLimits {
     pub kinds: Vec<String>,
 }
 
+/// What of Azure may be touched.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct AzureLimits {
+    /// The only subscriptions, by their ids. Default: every one.
+    pub subscriptions: Option<Vec<String>>,
+    /// The only resource groups. Default: every one.
+    pub resource_groups: Option<Vec<String>>,
+}
+
 /// What of Kubernetes may be touched.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -46,6 +60,16 @@ pub struct KubernetesLimits {
     pub contexts: Option<Vec<String>>,
     /// The only namespaces; nodes, which are in none, may not be touched then. Default: every one.
     pub namespaces: Option<Vec<String>>,
+}
+
+/// What of AWS may be touched.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct AwsLimits {
+    /// The only accounts, by their numbers; targets have to name theirs then. Default: every one.
+    pub accounts: Option<Vec<String>>,
+    /// The only regions; targets have to name theirs then. What is in none, as in Route 53, is in `global`. Default: every one.
+    pub regions: Option<Vec<String>>,
 }
 
 /// What a fault touches, as its binding resolved it.
@@ -66,8 +90,12 @@ pub enum Thing {
     Docker(super::Containers),
     /// Objects of a Kubernetes cluster.
     Kubernetes(super::Objects),
+    /// A resource of AWS.
+    Aws(super::AwsResource),
     /// Whatever programs reach.
     Command,
+    /// A resource of Azure.
+    Azure(super::AzureResource),
 }
 
 /// A limit that a fault would break.
@@ -125,7 +153,9 @@ impl From<&Target> for Thing {
             Target::Lab(resource) => Self::Lab(resource.clone()),
             Target::Docker(containers) => Self::Docker(containers.clone()),
             Target::Kubernetes(objects) => Self::Kubernetes(objects.clone()),
+            Target::Aws(resource) => Self::Aws(resource.clone()),
             Target::Command(_) => Self::Command,
+            Target::Azure(resource) => Self::Azure(resource.clone()),
         }
     }
 }
@@ -168,9 +198,19 @@ impl Limits {
                 }
             }
             Thing::Docker(_) | Thing::Command => {}
+            Thing::Azure(resource) => {
+                if let Some(limits) = &self.azure {
+                    limits.permit(target, resource)?;
+                }
+            }
             Thing::Kubernetes(objects) => {
                 if let Some(limits) = &self.kubernetes {
                     limits.permit(target, objects)?;
+                }
+            }
+            Thing::Aws(resource) => {
+                if let Some(limits) = &self.aws {
+                    limits.permit(target, resource)?;
                 }
             }
         }
@@ -200,6 +240,15 @@ impl Limits {
             .lab
             .as_ref()
             .map(|lab| format!("of the lab {}", lab.kinds.join(", ")));
+        let azure = self.azure.iter();
+        let subscriptions = azure.clone().filter_map(|limits| {
+            let subscriptions = limits.subscriptions.as_ref()?;
+            Some(format!("subscriptions {}", subscriptions.join(", ")))
+        });
+        let resource_groups = azure.filter_map(|limits| {
+            let groups = limits.resource_groups.as_ref()?;
+            Some(format!("resource groups {}", groups.join(", ")))
+        });
         let kubernetes = self.kubernetes.iter();
         let contexts = kubernetes.clone().filter_map(|limits| {
             let contexts = limits.contexts.as_ref()?;
@@ -209,13 +258,43 @@ impl Limits {
             let namespaces = limits.namespaces.as_ref()?;
             Some(format!("namespaces {}", namespaces.join(", ")))
         });
+        let aws = self.aws.iter();
+        let accounts = aws.clone().filter_map(|limits| {
+            let accounts = limits.accounts.as_ref()?;
+            Some(format!("accounts {}", accounts.join(", ")))
+        });
+        let regions = aws.filter_map(|limits| {
+            let regions = limits.regions.as_ref()?;
+            Some(format!("regions {}", regions.join(", ")))
+        });
         let at_once = self.at_once.map(|most| format!("at most {most} at once"));
         let first = targets.into_iter().chain(kinds);
         first
+            .chain(subscriptions)
+            .chain(resource_groups)
             .chain(contexts)
             .chain(namespaces)
+            .chain(accounts)
+            .chain(regions)
             .chain(at_once)
             .collect()
+    }
+}
+
+impl AzureLimits {
+    fn permit(&self, target: &str, resource: &super::AzureResource) -> Result<(), Breach> {
+        permit_place(
+            "azure: subscriptions",
+            target,
+            self.subscriptions.as_deref(),
+            Some(&resource.account.subscription),
+        )?;
+        permit_place(
+            "azure: resource-groups",
+            target,
+            self.resource_groups.as_deref(),
+            Some(&resource.resource_group),
+        )
     }
 }
 
@@ -233,6 +312,23 @@ impl KubernetesLimits {
             target,
             self.namespaces.as_deref(),
             objects.namespace.as_deref(),
+        )
+    }
+}
+
+impl AwsLimits {
+    fn permit(&self, target: &str, resource: &super::AwsResource) -> Result<(), Breach> {
+        permit_place(
+            "aws: accounts",
+            target,
+            self.accounts.as_deref(),
+            resource.account.account.as_deref(),
+        )?;
+        permit_place(
+            "aws: regions",
+            target,
+            self.regions.as_deref(),
+            resource.region(),
         )
     }
 }
@@ -278,6 +374,17 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
         mapping.finish();
         Some(LabLimits { kinds: kinds? })
     });
+    let azure = mapping.maybe("azure", |azure| {
+        let mut mapping = azure.mapping()?;
+        let names = |names: Item<'_>| names.filled_list_of(Item::text);
+        let subscriptions = mapping.maybe("subscriptions", names);
+        let resource_groups = mapping.maybe("resource-groups", names);
+        mapping.finish();
+        Some(AzureLimits {
+            subscriptions: subscriptions?,
+            resource_groups: resource_groups?,
+        })
+    });
     let kubernetes = mapping.maybe("kubernetes", |kubernetes| {
         let mut mapping = kubernetes.mapping()?;
         let names = |names: Item<'_>| names.filled_list_of(Item::text);
@@ -289,6 +396,17 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
             namespaces: namespaces?,
         })
     });
+    let aws = mapping.maybe("aws", |aws| {
+        let mut mapping = aws.mapping()?;
+        let names = |names: Item<'_>| names.filled_list_of(Item::text);
+        let accounts = mapping.maybe("accounts", names);
+        let regions = mapping.maybe("regions", names);
+        mapping.finish();
+        Some(AwsLimits {
+            accounts: accounts?,
+            regions: regions?,
+        })
+    });
     mapping.finish();
     Some(Limits {
         max_fault: max_fault?,
@@ -296,7 +414,9 @@ pub(super) fn decode(item: Item<'_>) -> Option<Limits> {
         at_once: at_once?,
         kill_switch: kill_switch?,
         lab: lab?,
+        azure: azure?,
         kubernetes: kubernetes?,
+        aws: aws?,
     })
 }
 
@@ -319,7 +439,7 @@ mod tests {
     use blackstart_lab::control::Resource;
 
     use super::*;
-    use crate::environment::{Cluster, Objects};
+    use crate::environment::{AwsAccount, AwsKind, AwsResource, Cluster, Objects};
 
     fn machine(target: &str) -> Touched {
         Touched {
@@ -403,6 +523,49 @@ mod tests {
             assert!(words(context, namespace).is_some_and(|words| words.contains("the default")));
         }
         assert_eq!(limits.words(), ["contexts staging", "namespaces shop"]);
+    }
+
+    #[test]
+    fn of_aws_only_the_accounts_and_regions_that_are_named_may_be_touched() {
+        let limits = Limits {
+            aws: Some(AwsLimits {
+                accounts: Some(vec!["123456789012".into()]),
+                regions: Some(vec!["eu-central-1".into()]),
+            }),
+            ..Limits::default()
+        };
+        let words = |account: Option<&str>, region: Option<&str>, kind: AwsKind| {
+            let touched = Touched {
+                target: "it".to_owned(),
+                thing: Thing::Aws(AwsResource {
+                    account: AwsAccount {
+                        account: account.map(str::to_owned),
+                        region: region.map(str::to_owned),
+                        ..AwsAccount::default()
+                    },
+                    kind,
+                }),
+            };
+            let breach = limits.permit(&touched, []).err();
+            breach.map(|breach| breach.to_string())
+        };
+        let instance = || AwsKind::Instance("i-1".to_owned());
+        let (ours, here) = (Some("123456789012"), Some("eu-central-1"));
+        assert_eq!(words(ours, here, instance()), None);
+        assert_eq!(
+            words(Some("210987654321"), here, instance()).as_deref(),
+            Some(
+                "`limits: aws: accounts` does not name `210987654321`, where `it` is: only 123456789012 may be touched"
+            )
+        );
+        // Where a target is that does not say so is not known before it is resolved.
+        for (account, region) in [(None, here), (ours, None)] {
+            let words = words(account, region, instance());
+            assert!(words.is_some_and(|words| words.contains("the default")));
+        }
+        // What is in no region is not in that of the others.
+        let check = AwsKind::HealthCheck("abc".to_owned());
+        assert!(words(ours, here, check).is_some_and(|words| words.contains("`global`")));
     }
 
     #[test]

@@ -23,6 +23,8 @@ use crate::{
     source::{Document, FilledIn, Problems, Reading, Secrets, Variables},
 };
 
+pub(crate) mod aws;
+pub(crate) mod azure;
 pub(crate) mod binding;
 pub(crate) mod decode;
 pub(crate) mod docker;
@@ -36,13 +38,17 @@ pub(crate) mod programs;
 mod references;
 mod stack;
 
+pub use aws::{AwsAccount, AwsKind, AwsRecord, AwsResource, GLOBAL};
+pub use azure::{Azure, AzureAccount, AzureCredentials, AzureKind, AzureResource, AzureStandIn};
 pub use binding::Binding;
 pub(crate) use decode::{METHODS, RESERVED};
 pub use docker::{Containers, Docker, Which};
 pub use floor::{GOOD_WITHIN_FLOOR, TIMEOUT_FLOOR, real_limit};
 pub use governs::Governs;
 pub use kubernetes::{Cluster, Kubernetes, ObjectKind, Objects, OtherKind, WhichObjects};
-pub use limits::{Breach, KubernetesLimits, LabLimits, Limits, Thing, Touched};
+pub use limits::{
+    AwsLimits, AzureLimits, Breach, KubernetesLimits, LabLimits, Limits, Thing, Touched,
+};
 pub use name_servers::{AUTHORITIES, SYSTEM, is_outside, public_resolver};
 pub use notify::{Level, Notify, Pagerduty, Slack, Webhook};
 pub use programs::{HealthProgram, Programs};
@@ -127,8 +133,12 @@ pub struct Environment {
     pub ledger: Option<Ledger>,
     /// Where the containers are that targets name.
     pub docker: Option<Docker>,
+    /// Where the resources of Azure are that targets name.
+    pub azure: Option<Azure>,
     /// Where the objects of Kubernetes are that targets name.
     pub kubernetes: Option<Kubernetes>,
+    /// How AWS is reached.
+    pub aws: Option<AwsAccount>,
     /// What faults can be applied to, by name.
     pub targets: BTreeMap<String, Target>,
     /// What a drill may do here, whatever it says.
@@ -397,8 +407,12 @@ pub enum Target {
     Docker(Containers),
     /// Objects of a Kubernetes cluster.
     Kubernetes(Objects),
+    /// A resource of AWS.
+    Aws(AwsResource),
     /// Whatever programs reach.
     Command(Programs),
+    /// A resource of Azure.
+    Azure(AzureResource),
 }
 
 impl Ledger {
@@ -487,7 +501,9 @@ impl Target {
             Self::Lab(resource) => of_the_lab(resource.kind).to_vec(),
             Self::Docker(containers) => containers.faults().to_vec(),
             Self::Kubernetes(objects) => objects.faults().to_vec(),
+            Self::Aws(resource) => resource.faults().to_vec(),
             Self::Command(programs) => programs.faults(),
+            Self::Azure(resource) => resource.faults().to_vec(),
         }
     }
 
@@ -496,7 +512,7 @@ impl Target {
         match self {
             Self::Lab(resource) => Some(resource),
             Self::Docker(containers) => containers.part.as_ref(),
-            Self::Kubernetes(_) | Self::Command(_) => None,
+            Self::Kubernetes(_) | Self::Aws(_) | Self::Command(_) | Self::Azure(_) => None,
         }
     }
 
@@ -506,7 +522,9 @@ impl Target {
             Self::Lab(_) => Binding::Lab,
             Self::Docker(_) => Binding::Docker,
             Self::Kubernetes(_) => Binding::Kubernetes,
+            Self::Aws(_) => Binding::Aws,
             Self::Command(_) => Binding::Command,
+            Self::Azure(_) => Binding::Azure,
         }
     }
 }

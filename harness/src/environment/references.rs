@@ -301,7 +301,24 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                     ),
                 ),
             },
-            Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_)) => {}
+            Some(Target::Aws(resource)) if !resource.is_observable() => context.push(
+                Problem::error(
+                    context.file(),
+                    node.place,
+                    format!(
+                        "a {} has no opinion about its health",
+                        resource.kind.as_str()
+                    ),
+                )
+                .with_hint("watch a health-check, a target-group, an alarm or a database"),
+            ),
+            Some(
+                Target::Docker(_)
+                | Target::Kubernetes(_)
+                | Target::Aws(_)
+                | Target::Command(_)
+                | Target::Azure(_),
+            ) => {}
         }
     }
 }

@@ -36,6 +36,7 @@ const PAGES: &[Page] = pages![
     "compare",
     "control-plane-needed",
     "detected",
+    "disable",
     "disable-health-check",
     "disabled-is-healthy",
     "disconnect",

@@ -17,7 +17,7 @@ pub use owner::{Liveness, Owner, Place};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    environment::{Binding, Cluster},
+    environment::{AwsAccount, AzureAccount, Binding, Cluster},
     provider::Undo,
     timeline::FaultStep,
 };
@@ -140,6 +140,18 @@ pub enum Access {
         /// The API server's address: a context may lead elsewhere later.
         server: String,
     },
+    /// An account of AWS.
+    Aws {
+        /// The profile, region and endpoint that lead there; credentials stay where the AWS tools keep them.
+        account: AwsAccount,
+        /// The account's number: a profile may lead to another one later.
+        number: String,
+    },
+    /// A subscription of Azure.
+    Azure {
+        /// What leads there; credentials stay where this says that they are.
+        account: AzureAccount,
+    },
     /// Programs of the user's own, which the undo records name.
     Command {
         /// The environment that they are of: what they reach is not known otherwise.
@@ -243,15 +255,27 @@ impl Access {
             (Self::Kubernetes { server: one, .. }, Self::Kubernetes { server: other, .. }) => {
                 one == other
             }
+            (
+                Self::Aws { account, number },
+                Self::Aws {
+                    account: other,
+                    number: other_number,
+                },
+            ) => (&account.endpoint, number) == (&other.endpoint, other_number),
             (Self::Command { environment: one }, Self::Command { environment: other }) => {
                 one == other
+            }
+            (Self::Azure { account: one }, Self::Azure { account: other }) => {
+                one.subscription == other.subscription && one.stand_in == other.stand_in
             }
             (
                 Self::InProcess
                 | Self::Lab { .. }
                 | Self::Docker { .. }
                 | Self::Kubernetes { .. }
-                | Self::Command { .. },
+                | Self::Aws { .. }
+                | Self::Command { .. }
+                | Self::Azure { .. },
                 _,
             ) => false,
         }
@@ -263,7 +287,9 @@ impl Access {
             Self::InProcess | Self::Lab { .. } => Binding::Lab,
             Self::Docker { .. } => Binding::Docker,
             Self::Kubernetes { .. } => Binding::Kubernetes,
+            Self::Aws { .. } => Binding::Aws,
             Self::Command { .. } => Binding::Command,
+            Self::Azure { .. } => Binding::Azure,
         }
     }
 
@@ -274,7 +300,9 @@ impl Access {
             Self::Lab { .. }
             | Self::Docker { .. }
             | Self::Kubernetes { .. }
-            | Self::Command { .. } => true,
+            | Self::Aws { .. }
+            | Self::Command { .. }
+            | Self::Azure { .. } => true,
         }
     }
 }

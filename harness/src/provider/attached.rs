@@ -4,7 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use blackstart_lab::control::Description;
 
-use super::{Bindings, ReachError, docker, kubernetes, lab, programs::ProgramsProvider};
+use super::{
+    Bindings, ReachError, aws, azure, docker, kubernetes, lab, programs::ProgramsProvider,
+};
 use crate::{
     environment::{Binding, Environment},
     journal::Access,
@@ -54,7 +56,9 @@ pub async fn attach(
             // Without a token file it is started for the run.
             Binding::Lab => Attached::default(),
             Binding::Docker => docker::attach(environment).await?,
+            Binding::Azure => azure::attach(environment).await?,
             Binding::Kubernetes => kubernetes::attach(environment).await?,
+            Binding::Aws => aws::attach(environment).await?,
             Binding::Command => Attached {
                 bindings: Bindings::default().with(binding, Arc::new(ProgramsProvider)),
                 description: None,

@@ -4,6 +4,16 @@
 //! only says how. Nothing here decides when.
 
 mod attached;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "aws_left_out.rs"]
+mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
+#[cfg(not(feature = "azure"))]
+#[path = "azure_left_out.rs"]
+mod azure;
 mod bindings;
 pub mod command;
 pub mod docker;
@@ -17,7 +27,7 @@ mod programs;
 mod reach;
 pub mod site;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 pub use attached::{Attached, attach};
 pub use bindings::Bindings;
@@ -104,6 +114,11 @@ pub trait Fault: fmt::Debug + Send + Sync {
     /// fault. Asked once the fault is in place.
     fn dated(&self) -> BoxFuture<'_, Result<Option<Dated>, ProviderError>> {
         Box::pin(async { Ok(None) })
+    }
+    /// How long one injection, or one attempt to revert, may take where that is longer than usual: there are control planes that
+    /// take minutes for a machine.
+    fn patience(&self) -> Option<Duration> {
+        None
     }
     /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds. Whether the target may be
     /// changed at all was decided by whoever calls this, from [`Fault::current`].
@@ -196,7 +211,9 @@ pub fn needs(environment: &Environment) -> Vec<Need> {
         // What these need is found out, and told, when they are attached.
         Binding::Lab | Binding::Docker => Vec::new(),
         Binding::Kubernetes => kubernetes::needs(environment),
+        Binding::Aws => aws::needs(environment),
         Binding::Command => programs::needs(environment),
+        Binding::Azure => azure::needs(environment),
     };
     environment.bindings().into_iter().flat_map(of).collect()
 }
@@ -225,9 +242,11 @@ pub fn permissions(
         match binding {
             // Whoever may talk to these may do everything there, and what programs need only they know.
             Binding::Lab | Binding::Docker | Binding::Command => {}
+            Binding::Azure => permissions.extend(azure::permissions(environment, faults)?),
             Binding::Kubernetes => {
                 permissions.extend(kubernetes::permissions(environment, faults)?);
             }
+            Binding::Aws => permissions.extend(aws::permissions(environment, faults)?),
         }
     }
     Ok(permissions)
@@ -235,7 +254,7 @@ pub fn permissions(
 
 /// The systems that this machine would reach where an environment does not say which. Asks nobody.
 pub fn systems_here() -> Vec<Need> {
-    vec![kubernetes::here()]
+    vec![kubernetes::here(), aws::here(), azure::here()]
 }
 
 /// Whether a program would be found that is named as in a shell: by its path, or in the folders of `PATH`.
@@ -266,7 +285,9 @@ pub fn planned(environment: &Environment, fault: &drill::Fault) -> Result<Planne
             })
         }
         Some(Target::Kubernetes(objects)) => kubernetes::planned(objects, fault),
+        Some(Target::Aws(resource)) => aws::planned(resource, fault),
         Some(Target::Command(programs)) => programs::planned(programs, fault),
+        Some(Target::Azure(resource)) => azure::planned(resource, fault),
         Some(Target::Lab(_)) | None => {
             let change = lab::change(environment, fault)?;
             Ok(Planned {
@@ -334,10 +355,18 @@ pub enum ProviderError {
     /// The container engine could not do it.
     #[error("{}", with_causes(.0))]
     Docker(Box<docker::DockerError>),
+    /// Azure could not do it.
+    #[cfg(feature = "azure")]
+    #[error("{}", with_causes(.0))]
+    Azure(Box<azure::AzureError>),
     /// A Kubernetes cluster could not do it.
     #[cfg(feature = "kubernetes")]
     #[error("{}", with_causes(.0))]
     Kubernetes(Box<kubernetes::KubernetesError>),
+    /// AWS could not do it.
+    #[cfg(feature = "aws")]
+    #[error("{}", with_causes(.0))]
+    Aws(Box<aws::AwsError>),
     /// A program of a `command` fault did not do what it is for.
     #[error(transparent)]
     Command(#[from] command::CommandError),

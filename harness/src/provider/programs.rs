@@ -108,11 +108,16 @@ fn command(programs: &Programs, fault: &drill::Fault) -> Result<Command, Provide
 fn programs<'a>(environment: &'a Environment, target: &str) -> Result<&'a Programs, ProviderError> {
     match environment.targets.get(target) {
         Some(Target::Command(programs)) => Ok(programs),
-        Some(Target::Lab(_) | Target::Docker(_) | Target::Kubernetes(_)) | None => {
-            Err(ProviderError::UnknownTarget {
-                target: target.to_owned(),
-            })
-        }
+        Some(
+            Target::Lab(_)
+            | Target::Docker(_)
+            | Target::Kubernetes(_)
+            | Target::Aws(_)
+            | Target::Azure(_),
+        )
+        | None => Err(ProviderError::UnknownTarget {
+            target: target.to_owned(),
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Provider, ProviderError,
+    Provider, ProviderError, aws, azure,
     docker::{DockerError, DockerProvider, Engine},
     kubernetes,
     lab::{self, AttachError},
@@ -58,6 +58,20 @@ pub async fn reach(header: &Header) -> BTreeMap<Binding, Result<Reached, ReachEr
             Access::Command { .. } => {
                 let programs = Reached::Here(Arc::new(ProgramsProvider));
                 reached.insert(binding, Ok(programs));
+            }
+            // One provider for all accounts.
+            Access::Aws { .. } if reached.contains_key(&binding) => {}
+            Access::Aws { .. } => {
+                let accounts = aws::reach(&header.access).await;
+                let here = accounts.map(Reached::Here);
+                reached.insert(binding, here.map_err(ReachError::from));
+            }
+            // One provider for all subscriptions.
+            Access::Azure { .. } if reached.contains_key(&binding) => {}
+            Access::Azure { .. } => {
+                let subscriptions = azure::reach(&header.access).await;
+                let here = subscriptions.map(Reached::Here);
+                reached.insert(binding, here.map_err(ReachError::from));
             }
             // One provider for all clusters.
             Access::Kubernetes { .. } if reached.contains_key(&binding) => {}

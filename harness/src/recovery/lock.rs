@@ -285,7 +285,15 @@ fn key(access: &Access) -> String {
             format!("docker-{engine}-{project}")
         }
         Access::Kubernetes { server, .. } => format!("kubernetes-{server}"),
+        Access::Aws { account, number } => {
+            let place = account.endpoint.as_deref().unwrap_or_default();
+            format!("aws-{place}{number}")
+        }
         Access::Command { environment } => format!("command-{environment}"),
+        Access::Azure { account } => match &account.stand_in {
+            Some(stand_in) => format!("azure-{}-{}", stand_in.endpoint, account.subscription),
+            None => format!("azure-{}", account.subscription),
+        },
     };
     system
         .chars()

@@ -132,6 +132,7 @@ impl Engine<'_> {
         }
         let (faults, limit, mut trouble) = (&self.faults, self.limits.inject, None);
         let inject = |id: usize| async move {
+            let limit = limit.max(faults[id].patience().unwrap_or_default());
             (
                 id,
                 attempt(limit, async { faults[id].inject().await }).await,

@@ -247,6 +247,7 @@ impl<W: Witness> Reverting<'_, W> {
             (Current::Otherwise(words), Others::Respected) => return Ok(PutBack::NotOurs(words)),
             (Current::AsInjected, _) | (Current::Otherwise(_), Others::Overwritten) => {}
         }
+        let limit = limit.max(fault.patience().unwrap_or_default());
         let reverting = attempt(limit, async { fault.revert(undo).await });
         self.witness.during(reverting).await?;
         Ok(PutBack::Changed)

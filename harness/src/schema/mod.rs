@@ -4,6 +4,7 @@
 //! mapping), and what a file may leave out. A field may be left out if it is an `Option`, if its documentation names a default, or
 //! if it is listed in `shape`; a test takes every key out of a file in turn and holds the schema against the decoder.
 
+mod azure;
 mod shape;
 
 use schemars::{
@@ -18,7 +19,8 @@ use crate::{
         abort_if::CONDITIONS, decode::FAULTS, expectations::EXPECTATIONS,
     },
     environment::{
-        Docker, Kubernetes, Ledger, Limits, Notify, Observer, Probe, SPEEDS, Service, Tier,
+        AwsAccount, Azure, Docker, Kubernetes, Ledger, Limits, Notify, Observer, Probe, SPEEDS,
+        Service, Tier, aws,
     },
     report::Report,
 };
@@ -110,8 +112,10 @@ pub fn environment() -> Value {
     generator.subschema_for::<Stack>();
     generator.subschema_for::<Limits>();
     generator.subschema_for::<Docker>();
+    generator.subschema_for::<Azure>();
     generator.subschema_for::<Notify>();
     generator.subschema_for::<Kubernetes>();
+    generator.subschema_for::<AwsAccount>();
     generator.subschema_for::<Command>();
     generator.subschema_for::<AbortIf>();
     let mut definitions = shape::definitions(generator.take_definitions(true));
@@ -155,7 +159,9 @@ pub fn environment() -> Value {
                 "Which writes are counted, and how they are read back: what an `rpo` is measured by.",
             ),
             "docker": described(reference("Docker"), "Where the containers are that targets name."),
+            "azure": described(reference("Azure"), "Where the resources of Azure are that targets name."),
             "kubernetes": described(reference("Kubernetes"), "Where the objects of Kubernetes are that targets name."),
+            "aws": described(reference("AwsAccount"), "How AWS is reached."),
             "targets": {
                 "description": "What faults can be applied to, by name.",
                 "type": "object",
@@ -280,10 +286,12 @@ fn target() -> Value {
                 "additionalProperties": false,
             },
             "docker": containers(),
+            "azure": azure::resource(),
             "kubernetes": objects(),
+            "aws": resource(),
             "command": programs(),
         },
-        "oneOf": [{ "required": ["lab"] }, { "required": ["docker"] }, { "required": ["kubernetes"] }, { "required": ["command"] }],
+        "oneOf": [{ "required": ["lab"] }, { "required": ["docker"] }, { "required": ["azure"] }, { "required": ["kubernetes"] }, { "required": ["aws"] }, { "required": ["command"] }],
         "additionalProperties": false,
     })
 }
@@ -426,6 +434,50 @@ fn objects() -> Value {
         .extend(places.map(|(key, description)| (key.to_owned(), described(text(), description))));
     json!({
         "description": "Objects of a Kubernetes cluster.",
+        "type": "object",
+        "properties": properties,
+        "oneOf": one_of,
+        "additionalProperties": false,
+    })
+}
+
+/// A resource of AWS.
+fn resource() -> Value {
+    let mut properties: Map<String, Value> = aws::KINDS
+        .iter()
+        .map(|(word, _, about)| ((*word).to_owned(), described(text(), about)))
+        .collect();
+    properties.insert(
+        "record".to_owned(),
+        json!({
+            "description": "The weighted records of one name and type in Route 53.",
+            "type": "object",
+            "properties": {
+                "zone": described(text(), "The id of their hosted zone."),
+                "name": described(text(), "Their name."),
+                "type": described(text(), "Their type, for example `A`."),
+            },
+            "required": ["zone", "name", "type"],
+            "additionalProperties": false,
+        }),
+    );
+    let one_of: Vec<Value> = properties
+        .keys()
+        .map(|key| json!({ "required": [key] }))
+        .collect();
+    let places = [
+        ("profile", "The profile, if not that of `aws:` at the top."),
+        ("region", "The region, if not that of `aws:` at the top."),
+        ("account", "The account, if not that of `aws:` at the top."),
+        (
+            "endpoint",
+            "The endpoint, if not that of `aws:` at the top.",
+        ),
+    ];
+    properties
+        .extend(places.map(|(key, description)| (key.to_owned(), described(text(), description))));
+    json!({
+        "description": "A resource of AWS.",
         "type": "object",
         "properties": properties,
         "oneOf": one_of,

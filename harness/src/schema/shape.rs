@@ -59,7 +59,7 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 /// Lists that are not empty.
-const NOT_EMPTY: [&str; 16] = [
+const NOT_EMPTY: [&str; 18] = [
     "inject",
     "revert",
     "verify",
@@ -69,6 +69,8 @@ const NOT_EMPTY: [&str; 16] = [
     "kinds",
     "contexts",
     "namespaces",
+    "subscriptions",
+    "resource-groups",
     "path",
     "never",
     "is",
@@ -101,6 +103,13 @@ pub(super) fn definitions(generated: Map<String, Value>) -> Map<String, Value> {
         record.insert(
             "oneOf".to_owned(),
             json!([{ "required": ["ttl"] }, { "required": ["alias"] }]),
+        );
+    }
+    // A stand-in has a token of its own.
+    if let Some(azure) = definitions.get_mut("Azure").and_then(Value::as_object_mut) {
+        azure.insert(
+            "dependentRequired".to_owned(),
+            json!({ "endpoint": ["token-variable"], "token-variable": ["endpoint"] }),
         );
     }
     definitions.insert(

@@ -408,7 +408,9 @@ pub(crate) fn environment(every: Duration) -> Environment {
         ],
         ledger: None,
         docker: None,
+        azure: None,
         kubernetes: None,
+        aws: None,
         targets: [
             target("web", ResourceKind::Workload),
             target("primary-check", ResourceKind::HealthCheck),

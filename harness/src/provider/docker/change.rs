@@ -84,6 +84,7 @@ pub fn change(environment: &Environment, fault: &drill::Fault) -> Result<Change,
         }),
         F::Command { command, .. } => Action::Command(command.clone()),
         F::ExpireCertificate { .. }
+        | F::Disable { .. }
         | F::LoseZone { .. }
         | F::FailoverDatabase { .. }
         | F::ShiftWeights { .. } => return Err(unsupported()),

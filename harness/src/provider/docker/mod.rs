@@ -260,11 +260,16 @@ fn containers<'a>(
 ) -> Result<&'a Containers, ProviderError> {
     match environment.targets.get(target) {
         Some(Target::Docker(containers)) => Ok(containers),
-        Some(Target::Lab(_) | Target::Kubernetes(_) | Target::Command(_)) | None => {
-            Err(ProviderError::UnknownTarget {
-                target: target.to_owned(),
-            })
-        }
+        Some(
+            Target::Lab(_)
+            | Target::Kubernetes(_)
+            | Target::Aws(_)
+            | Target::Command(_)
+            | Target::Azure(_),
+        )
+        | None => Err(ProviderError::UnknownTarget {
+            target: target.to_owned(),
+        }),
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) fn change(objects: &Objects, fault: &drill::Fault) -> Result<Change, 
         | F::Disconnect { .. }
         | F::InvertHealthCheck { .. }
         | F::DisableHealthCheck { .. }
+        | F::Disable { .. }
         | F::Respond { .. }
         | F::ExpireCertificate { .. }
         | F::FailoverDatabase { .. }

@@ -136,7 +136,11 @@ fn clusters(environment: &Environment) -> impl Iterator<Item = &Cluster> {
         .values()
         .filter_map(|target| match target {
             Target::Kubernetes(objects) => Some(&objects.cluster),
-            Target::Lab(_) | Target::Docker(_) | Target::Command(_) => None,
+            Target::Lab(_)
+            | Target::Docker(_)
+            | Target::Aws(_)
+            | Target::Command(_)
+            | Target::Azure(_) => None,
         })
 }
 
@@ -144,11 +148,16 @@ fn clusters(environment: &Environment) -> impl Iterator<Item = &Cluster> {
 fn objects<'a>(environment: &'a Environment, target: &str) -> Result<&'a Objects, ProviderError> {
     match environment.targets.get(target) {
         Some(Target::Kubernetes(objects)) => Ok(objects),
-        Some(Target::Lab(_) | Target::Docker(_) | Target::Command(_)) | None => {
-            Err(ProviderError::UnknownTarget {
-                target: target.to_owned(),
-            })
-        }
+        Some(
+            Target::Lab(_)
+            | Target::Docker(_)
+            | Target::Aws(_)
+            | Target::Command(_)
+            | Target::Azure(_),
+        )
+        | None => Err(ProviderError::UnknownTarget {
+            target: target.to_owned(),
+        }),
     }
 }
 

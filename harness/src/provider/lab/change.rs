@@ -61,8 +61,12 @@ pub(in crate::provider) fn settings(fault: &drill::Fault) -> Option<Settings> {
             power: Some(Power::Paused),
             ..none
         },
-        // Nothing in the lab is in a network that it could be taken out of, sends packets of its own, or runs programs.
-        F::Disconnect { .. } | F::Latency { .. } | F::Loss { .. } | F::Command { .. } => {
+        // Nothing in the lab is in a network that it could be taken out of, sends packets of its own, runs programs, or has a switch.
+        F::Disconnect { .. }
+        | F::Latency { .. }
+        | F::Loss { .. }
+        | F::Command { .. }
+        | F::Disable { .. } => {
             return None;
         }
         F::BlockIngress { .. } => Settings {
@@ -123,11 +127,16 @@ pub(super) fn target<'a>(
 ) -> Result<(&'a Target, &'a Resource), ProviderError> {
     match environment.targets.get(name) {
         Some(target @ Target::Lab(resource)) => Ok((target, resource)),
-        Some(Target::Docker(_) | Target::Kubernetes(_) | Target::Command(_)) | None => {
-            Err(ProviderError::UnknownTarget {
-                target: name.to_owned(),
-            })
-        }
+        Some(
+            Target::Docker(_)
+            | Target::Kubernetes(_)
+            | Target::Aws(_)
+            | Target::Command(_)
+            | Target::Azure(_),
+        )
+        | None => Err(ProviderError::UnknownTarget {
+            target: name.to_owned(),
+        }),
     }
 }
 

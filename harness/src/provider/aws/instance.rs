@@ -1,0 +1,229 @@
+//! Instances of EC2.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    AwsError,
+    answer::Element,
+    client::{Kind, parameters},
+    connection::Connection,
+    security_group::would_do,
+    service::EC2,
+};
+
+const NOT_FOUND: [&str; 2] = ["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"];
+/// How long a start is waited for at once: less than a revert may take.
+const START_LIMIT: Duration = Duration::from_secs(24);
+const START_EVERY: Duration = Duration::from_secs(1);
+
+/// Whether an instance runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Instance {
+    pub(super) id: String,
+    pub(super) state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    Running,
+    /// On its way to run.
+    Starting,
+    /// Not running, or about to end: nothing is answered any more.
+    Stopped,
+}
+
+impl Instance {
+    pub(super) async fn take(connection: &Connection, id: &str) -> Result<(Self, Self), AwsError> {
+        let found = found(connection, id).await?;
+        let instance = |state| Self {
+            id: id.to_owned(),
+            state,
+        };
+        // An instance on its way to run has no state to come back to.
+        let before = match state(&found) {
+            Some((State::Starting, _)) | None => {
+                return Err(AwsError::NotPossible {
+                    resource: format!("instance/{id}"),
+                    problem: "is neither running nor stopped".to_owned(),
+                });
+            }
+            Some((before, _)) => before,
+        };
+        if found
+            .find("rootDeviceType")
+            .is_some_and(|kind| kind.own_text.trim() == "instance-store")
+        {
+            return Err(AwsError::NotPossible {
+                resource: format!("instance/{id}"),
+                problem: "has its root on instance store, so it cannot be stopped and started"
+                    .to_owned(),
+            });
+        }
+        Ok((instance(before), instance(State::Stopped)))
+    }
+
+    pub(super) async fn read(&self, connection: &Connection) -> Result<Option<Self>, AwsError> {
+        let found = describe(connection, &self.id).await?;
+        let state = found.as_ref().and_then(state);
+        Ok(state.map(|(state, _)| Self {
+            id: self.id.clone(),
+            state,
+        }))
+    }
+
+    /// Brings the instance to this state. A start is waited for, because a group whose processes were resumed before would take the
+    /// instance for one that failed.
+    pub(super) async fn apply(
+        &self,
+        connection: &Connection,
+        expected: Option<&Self>,
+    ) -> Result<(), AwsError> {
+        let deadline = Instant::now() + START_LIMIT;
+        let mut is_asked = false;
+        loop {
+            let found = found(connection, &self.id).await?;
+            let Some((now, is_settled)) = state(&found) else {
+                return Err(self.not_possible("is terminated"));
+            };
+            if now == self.state {
+                return Ok(());
+            }
+            let now_words = Self {
+                state: now,
+                ..self.clone()
+            }
+            .words();
+            if let Some(expected) = expected.filter(|expected| expected.state != now && !is_asked) {
+                return Err(AwsError::Changed {
+                    resource: self.title(),
+                    was: expected.words(),
+                    now: now_words,
+                });
+            }
+            match self.state {
+                State::Stopped => return self.set(connection, "StopInstances", false).await,
+                // One that is stopping can only be started when it has stopped.
+                State::Running | State::Starting => {
+                    if now == State::Stopped && is_settled && !is_asked {
+                        self.set(connection, "StartInstances", false).await?;
+                        is_asked = true;
+                    }
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(self.not_possible(&format!("has {now_words} still")));
+            }
+            sleep(START_EVERY).await;
+        }
+    }
+
+    pub(super) async fn rehearse(&self, connection: &Connection) -> Result<Vec<String>, AwsError> {
+        would_do(self.set(connection, "StopInstances", true).await)?;
+        would_do(self.set(connection, "StartInstances", true).await)?;
+        let found = found(connection, &self.id).await?;
+        let mut notes = Vec::new();
+        let has_public = found.find("ipAddress").is_some();
+        let is_elastic = found
+            .find("association")
+            .and_then(|association| association.text("ipOwnerId"))
+            .is_some_and(|owner| owner != "amazon");
+        if has_public && !is_elastic {
+            notes.push(format!(
+                "{} has a public address that is not elastic: it has another one when it is started",
+                self.title()
+            ));
+        }
+        Ok(notes)
+    }
+
+    async fn set(
+        &self,
+        connection: &Connection,
+        action: &str,
+        dry_run: bool,
+    ) -> Result<(), AwsError> {
+        let mut parameters = parameters([("InstanceId.1", &self.id)]);
+        if dry_run {
+            parameters.push(("DryRun".to_owned(), "true".to_owned()));
+        }
+        let what = match action {
+            "StopInstances" => format!("stopping {}", self.title()),
+            _ => format!("starting {}", self.title()),
+        };
+        let action = (Kind::Write, action);
+        let answer = connection.client.query(&EC2, action, &what, &parameters);
+        answer.await.map(drop)
+    }
+
+    fn not_possible(&self, problem: &str) -> AwsError {
+        AwsError::NotPossible {
+            resource: self.title(),
+            problem: problem.to_owned(),
+        }
+    }
+
+    pub(super) fn title(&self) -> String {
+        format!("instance/{}", self.id)
+    }
+
+    pub(super) fn words(&self) -> String {
+        match self.state {
+            State::Running => "the state running",
+            State::Starting => "the state starting",
+            State::Stopped => "the state stopped",
+        }
+        .to_owned()
+    }
+
+    pub(super) fn orders(&self) -> String {
+        match self.state {
+            State::Running | State::Starting => format!("start {}", self.title()),
+            State::Stopped => format!("leave {} stopped, as it was", self.title()),
+        }
+    }
+}
+
+/// The state of an instance, and whether it stays so by itself; nothing if it is terminated.
+fn state(instance: &Element) -> Option<(State, bool)> {
+    let name = instance.at(&["instanceState", "name"])?.own_text.trim();
+    match name {
+        "running" => Some((State::Running, true)),
+        "pending" => Some((State::Starting, false)),
+        "stopping" => Some((State::Stopped, false)),
+        "stopped" => Some((State::Stopped, true)),
+        _ => None,
+    }
+}
+
+/// An instance; nothing if it is not there.
+pub(super) async fn describe(
+    connection: &Connection,
+    id: &str,
+) -> Result<Option<Element>, AwsError> {
+    let what = format!("reading instance/{id}");
+    let parameters = parameters([("InstanceId.1", id)]);
+    let action = (Kind::Read, "DescribeInstances");
+    let answer = connection.client.query(&EC2, action, &what, &parameters);
+    match answer.await {
+        Ok(answer) => {
+            let instances = answer.find("instancesSet");
+            Ok(instances.and_then(|instances| instances.children.first().cloned()))
+        }
+        Err(error) if error.is(&NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same, which must be there.
+pub(super) async fn found(connection: &Connection, id: &str) -> Result<Element, AwsError> {
+    let found = describe(connection, id).await?;
+    found.ok_or_else(|| {
+        let resource = format!("instance/{id}");
+        connection.not_found(resource, "ec2 describe-instances")
+    })
+}

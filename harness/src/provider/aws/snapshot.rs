@@ -1,0 +1,127 @@
+//! A resource with what of it a fault changes: as it is, as it was, and as the fault leaves it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AwsError, change::Change, connection::Connection, part::Part};
+use crate::{
+    environment::{AwsAccount, AwsKind, AwsResource},
+    provider::Current,
+};
+
+/// A resource with what of it a fault changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Snapshot {
+    /// How the account is found again.
+    pub(super) account: AwsAccount,
+    /// The resource, as the environment names it.
+    pub(super) kind: AwsKind,
+    /// In the order in which they are broken; they are restored the other way round.
+    pub(super) parts: Vec<Part>,
+}
+
+impl Snapshot {
+    /// Reads what a fault will change, and works out what it will make of that.
+    pub(super) async fn take(
+        connection: &Connection,
+        change: &Change,
+    ) -> Result<(Self, Self), AwsError> {
+        let kind = &change.resource.kind;
+        let parts = Part::take(connection, kind, &change.action).await?;
+        let (before, after) = parts.into_iter().unzip();
+        let snapshot = |parts| Self {
+            account: connection.account.clone(),
+            kind: kind.clone(),
+            parts,
+        };
+        Ok((snapshot(before), snapshot(after)))
+    }
+
+    /// What this is, as a target names it.
+    pub(super) fn resource(&self) -> AwsResource {
+        AwsResource {
+            account: self.account.clone(),
+            kind: self.kind.clone(),
+        }
+    }
+
+    /// The same with a checksum for each text that a drill may have given: what is written to disk has nothing in it that may be a
+    /// secret, and is still known again.
+    pub(super) fn without_texts(mut self, before: &Self) -> Self {
+        let parts = self.parts.into_iter().zip(&before.parts);
+        self.parts = parts
+            .map(|(part, before)| part.without_texts(before))
+            .collect();
+        self
+    }
+
+    /// The same as it is now.
+    pub(super) async fn read(&self, connection: &Connection) -> Result<Self, AwsError> {
+        let mut now = self.clone();
+        for part in &mut now.parts {
+            *part = part.read(connection).await?;
+        }
+        Ok(now)
+    }
+
+    /// Breaks the resource. What is not as it was captured is left alone, and is an error.
+    pub(super) async fn inject(
+        &self,
+        connection: &Connection,
+        before: &Self,
+    ) -> Result<(), AwsError> {
+        for (part, before) in self.parts.iter().zip(&before.parts) {
+            part.apply(connection, Some(before)).await?;
+        }
+        Ok(())
+    }
+
+    /// Restores the resource.
+    pub(super) async fn restore(&self, connection: &Connection) -> Result<(), AwsError> {
+        for part in self.parts.iter().rev() {
+            part.apply(connection, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks whether this user may break the resource and restore it, where AWS answers that. Yields what would work against it, in
+    /// words.
+    pub(super) async fn rehearse(&self, connection: &Connection) -> Result<Vec<String>, AwsError> {
+        let mut notes = Vec::new();
+        for part in &self.parts {
+            notes.extend(part.rehearse(connection).await?);
+        }
+        Ok(notes)
+    }
+
+    /// Whose state this is, given the one before and the one that the fault leaves, which has no texts of a drill.
+    pub(super) fn compare(&self, before: &Self, after: &Self) -> Current {
+        if self.parts == before.parts {
+            return Current::AsCaptured;
+        }
+        let triples = self.parts.iter().zip(&before.parts).zip(&after.parts);
+        let others: Vec<String> = triples
+            .filter(|((now, before), after)| !now.is_ours(before, after))
+            .map(|((now, before), after)| {
+                format!(
+                    "{} has {}; it had {} when it was captured, and the fault set {}",
+                    now.title(),
+                    now.words(),
+                    before.words(),
+                    after.words()
+                )
+            })
+            .collect();
+        if others.is_empty() {
+            Current::AsInjected
+        } else {
+            Current::Otherwise(others.join("; "))
+        }
+    }
+
+    /// What restoring this does, in words that a person could follow.
+    pub(super) fn orders(&self) -> String {
+        let orders: Vec<String> = self.parts.iter().rev().map(Part::orders).collect();
+        format!("{}, {}", orders.join(", "), self.account)
+    }
+}
