@@ -311,7 +311,11 @@ mod tests {
 
     fn write(folder: &Path, reports: &[report::Report]) {
         std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(folder.join(REPORT), report::json::render(reports)).unwrap();
+        let text = match reports {
+            [only] => report::json::render(only),
+            several => report::json::render_together(several),
+        };
+        std::fs::write(folder.join(REPORT), text).unwrap();
     }
 
     #[test]
