@@ -95,7 +95,7 @@ fn trials(
         let room = room.clone();
         let name = format!("lab::{}", entry.drill.name);
         // Nobody is there to be asked.
-        let waits = entry.drill.pauses().next().is_some();
+        let waits = entry.drill.needs_a_person().is_some();
         let drilled = Drilled {
             entry,
             run_id,
@@ -104,9 +104,7 @@ fn trials(
         };
         let trial = Trial::test(name, move || drilled.prove(&threads, &room));
         if waits {
-            trial
-                .with_kind("waits for a person")
-                .with_ignored_flag(true)
+            trial.with_kind("needs a person").with_ignored_flag(true)
         } else {
             trial
         }

@@ -147,6 +147,7 @@ async fn go(
         folder: std::path::PathBuf::new(),
         seed: fastrand::u64(..1_000_000),
         repeat: None,
+        drill_commit: None,
         command: suite::command_line(),
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),

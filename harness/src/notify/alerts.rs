@@ -497,6 +497,7 @@ mod tests {
             host: String::new(),
             seed: 1,
             repeat: None,
+            drill_commit: None,
             speed: 1.0,
             dry_run: false,
             tiers: vec!["first".to_owned(), "second".to_owned()],

@@ -24,7 +24,11 @@ pub mod trace;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{drill::Exercise, timeline::Repeat, verdict::Judgement};
+use crate::{
+    drill::Exercise,
+    timeline::{Commit, Repeat},
+    verdict::Judgement,
+};
 
 pub(crate) use crate::hostile;
 pub use people::Operated;
@@ -128,6 +132,8 @@ pub struct DrillFacts {
     pub about: String,
     /// Its file.
     pub file: String,
+    /// The commit of that file; null if it is in no repository.
+    pub commit: Option<Commit>,
     /// Its tags.
     pub tags: Vec<String>,
     /// What people say of it; null if nobody has said anything.

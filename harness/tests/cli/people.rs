@@ -53,6 +53,26 @@ fn a_drill_that_waits_for_a_person_is_not_begun_where_nobody_can_be_asked() {
 }
 
 #[test]
+fn a_time_that_counts_from_what_a_person_says_needs_one() {
+    let workplace = Workplace::new();
+    let file = workplace.path().join("drills/quick.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let expect = "expect:\n  rto: { within: 15m, from: declared }\n";
+    fs::write(&file, text.replace("expect:\n", expect)).unwrap();
+    let check = blackstart(workplace.path(), ["check"]).output().unwrap();
+    assert_eq!(code(&check), 0, "{}", stderr(&check));
+    let output = workplace.run("quick", &[]).output().unwrap();
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    for words in [
+        "drills/quick.yaml:10: declare the incident, from which `rto` counts",
+        "nothing was touched",
+        "`--interactive` on a terminal asks",
+    ] {
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn a_drill_that_skips_its_pauses_says_so_in_every_report() {
     let workplace = waiting();
     let output = workplace.measured(&mut workplace.run("quick", &["--skip-pauses"]));

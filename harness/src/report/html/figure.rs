@@ -258,6 +258,7 @@ fn marks(report: &Report) -> Vec<(&'static str, Bounds)> {
         ("detected", moments.detected),
         ("dns switched", moments.switched),
         ("caches", moments.propagated),
+        ("declared", moments.declared),
         ("recovered", moments.recovered),
         ("revert", moments.reverted),
         ("failed back", moments.failed_back),
