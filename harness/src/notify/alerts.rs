@@ -665,6 +665,7 @@ mod tests {
 
     #[test]
     fn what_came_of_a_watch_is_as_bad_as_its_worst_objective() {
+        use CheckStatus::{Fail, Inconclusive, Pass};
         let summary = |trouble: Option<&str>, statuses: &[CheckStatus]| watch::Summary {
             length_s: 60.0,
             trouble: trouble.map(str::to_owned),
@@ -678,7 +679,6 @@ mod tests {
                 })
                 .collect(),
         };
-        use CheckStatus::{Fail, Inconclusive, Pass};
         for (trouble, statuses, level) in [
             (None, &[][..], Level::Information),
             (None, &[Pass], Level::Information),

@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn events_are_in_order_of_time_and_what_lasts_on_a_lane_does_not_overlap() {
         let mut last = f64::NEG_INFINITY;
-        let mut ends: std::collections::BTreeMap<(u64, u64), f64> = Default::default();
+        let mut ends = std::collections::BTreeMap::<(u64, u64), f64>::new();
         for event in traced(&reports()) {
             let at = event["ts"].as_f64();
             assert_eq!(at.is_none(), event["ph"] == "M", "{event}");

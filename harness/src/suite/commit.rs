@@ -16,7 +16,7 @@ pub(super) async fn commit_of(file: &Path) -> Option<Commit> {
         let id = ask(file, &["log", "-1", "--format=%H"]).await?;
         let is_hash = id.len() >= 40 && id.chars().all(|digit| digit.is_ascii_hexdigit());
         let changed = ask(file, &["status", "--porcelain"]).await?;
-        is_hash.then(|| Commit {
+        is_hash.then_some(Commit {
             id,
             changed: !changed.is_empty(),
         })

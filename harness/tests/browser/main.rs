@@ -179,8 +179,11 @@ fn runs() -> Result<tempfile::TempDir, Failed> {
     Ok(folder)
 }
 
-/// The page of a run and the index over two, each by its name, with the folders that they are in.
-fn pages() -> Result<([(&'static str, PathBuf); 2], [tempfile::TempDir; 2]), Failed> {
+/// Pages, each by its name.
+type Pages = [(&'static str, PathBuf); 2];
+
+/// The page of a run and the index over two, with the folders that they are in.
+fn pages() -> Result<(Pages, [tempfile::TempDir; 2]), Failed> {
     let folders = [run()?, runs()?];
     let pages = ["page", "index"];
     let files = [0, 1].map(|place| (pages[place], folders[place].path().join("report.html")));

@@ -1,7 +1,8 @@
 //! Drills that wait for people, where there are none, and those who are told.
 
-use std::fs;
+use std::{fs, net::TcpListener};
 
+use nix::sys::signal::Signal;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{method, path},
@@ -175,6 +176,47 @@ fn people_are_told_what_happens_and_the_secret_stays_with_them() {
     );
     let after = threads.block_on(server.received_requests()).unwrap();
     assert_eq!(after.len(), told.len(), "a dry run tells nobody");
+}
+
+#[test]
+fn whoever_leaves_at_once_is_kept_two_seconds_for_those_who_are_to_be_told() {
+    let threads = tokio::runtime::Runtime::new().unwrap();
+    let channel = threads.block_on(async {
+        let server = MockServer::start().await;
+        Mock::given(method("POST"))
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&server)
+            .await;
+        server
+    });
+    // It takes connections and never answers, for as long as it may take.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let workplace = Workplace::new();
+    let file = workplace
+        .path()
+        .join("drills/environments/two-machines.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let notify = format!(
+        "notify:\n  - webhook: {{ url: \"{}\" }}\n  - webhook: {{ url: \"http://{}/\", within: 5m }}\n",
+        channel.uri(),
+        silent.local_addr().unwrap()
+    );
+    fs::write(&file, text + &notify).unwrap();
+    let running = workplace.start_endless();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        running.signal(signal);
+    }
+    // This waits for a minute at most.
+    let (status, _, said) = running.end();
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert!(said.contains("for the third time: leaving"), "{said}");
+    assert!(
+        said.contains("not everything could be told in time"),
+        "{said}"
+    );
+    let told = threads.block_on(channel.received_requests()).unwrap();
+    let last = String::from_utf8_lossy(&told.last().unwrap().body).into_owned();
+    assert!(last.contains("for the third time: leaving"), "{last}");
 }
 
 #[test]

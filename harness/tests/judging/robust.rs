@@ -206,6 +206,7 @@ fn declared(marks: &[u64], plots: &[(&str, Plot<'_>)]) -> Vec<Entry> {
 
 #[test]
 fn a_clock_that_people_start_counts_from_when_they_did() {
+    use CheckStatus::{Fail, Inconclusive, Pass};
     let limits = [5000, 15_000].map(|within| Expect::Rto {
         within: ms(within),
         from: ClockStart::Declared,
@@ -221,7 +222,6 @@ fn a_clock_that_people_start_counts_from_when_they_did() {
         let statuses: Vec<CheckStatus> = checks.iter().map(|check| check.status).collect();
         [statuses[0], statuses[1]]
     };
-    use CheckStatus::{Fail, Inconclusive, Pass};
     // The fault is at 20 s, and users are back at 40 s.
     assert_eq!(statuses(&[30_000], FAILOVER), [Fail, Pass]);
     assert_eq!(
