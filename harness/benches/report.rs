@@ -97,7 +97,7 @@ fn trend(run: &Path, work: &Path) -> std::io::Result<()> {
         report.run.started_at = (first + jiff::SignedDuration::from_hours(number)).to_string();
         let folder = reports.join(format!("run-{number:04}"));
         std::fs::create_dir_all(&folder)?;
-        let text = report::json::render(std::slice::from_ref(&report));
+        let text = report::json::render(&report);
         size += text.len();
         std::fs::write(folder.join("report.json"), text)?;
     }
@@ -125,7 +125,7 @@ fn measure(folder: &Path) {
     let start = Instant::now();
     let rebuilt = suite::rebuild(folder).expect("a report");
     let judged = start.elapsed();
-    let files = report::files(std::slice::from_ref(&rebuilt));
+    let files = report::files(&rebuilt);
     let built = start.elapsed().saturating_sub(judged);
     let (_, page) = files
         .iter()

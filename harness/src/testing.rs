@@ -38,6 +38,11 @@ const AT_ONCE: usize = 4;
 /// A drill that does not pass while the prober was late has measured this machine: it is taken again in a slower lab, three times in
 /// all, each with a report of its own. What the prober saw in time is the drill's result, whatever it is.
 ///
+/// A drill that asks for a pass rate is one trial of as many runs as that needs, with a report over all of them.
+///
+/// Nobody is told by `notify:`, whatever a drill comes to: tests run many times a day on many machines, and the people who are called
+/// at night should hear of drills that somebody has planned. `blackstart run` tells them.
+///
 /// Files that are invalid make one failing trial, `check`, whose message is what `blackstart check` prints, and so does a folder
 /// without drills: what proves nothing does not pass.
 pub fn drills(folder: impl AsRef<Path>) -> ExitCode {
@@ -90,7 +95,7 @@ fn trials(
         let room = room.clone();
         let name = format!("lab::{}", entry.drill.name);
         // Nobody is there to be asked.
-        let waits = entry.drill.pauses().next().is_some();
+        let waits = entry.drill.needs_a_person().is_some();
         let drilled = Drilled {
             entry,
             run_id,
@@ -99,9 +104,7 @@ fn trials(
         };
         let trial = Trial::test(name, move || drilled.prove(&threads, &room));
         if waits {
-            trial
-                .with_kind("waits for a person")
-                .with_ignored_flag(true)
+            trial.with_kind("needs a person").with_ignored_flag(true)
         } else {
             trial
         }
@@ -158,11 +161,11 @@ impl Drilled {
         threads: &Threads,
         room: &Room,
     ) -> Result<Vec<Report>, Failed> {
+        let name = &self.entry.drill.name;
+        let all = self.folder()?.of_series(name)?;
         let mut reports = Vec::new();
         for (offset, repeat) in (0..).zip(series.repeats()) {
-            let folder = self
-                .folder()?
-                .of_repeat(&self.entry.drill.name, repeat, false)?;
+            let folder = all.of_repeat(name, repeat, true)?;
             let mut assignment = self.assignment(folder, threads);
             assignment.seed = self.seed.wrapping_add(offset);
             assignment.repeat = Some(repeat);
@@ -173,6 +176,7 @@ impl Drilled {
                 break;
             }
         }
+        write(all.path(), &report::files_together(&reports))?;
         Ok(reports)
     }
 
@@ -207,8 +211,12 @@ fn conduct(threads: &Threads, room: &Room, assignment: &Assignment) -> Result<Re
         let secrets = assignment.entry.secrets();
         secrets.hide(&with_causes(&error)).into_owned()
     })?;
-    for (name, text) in report::files(std::slice::from_ref(&report)) {
-        std::fs::write(assignment.folder.join(name), text)?;
-    }
+    write(&assignment.folder, &report::files(&report))?;
     Ok(report)
+}
+
+fn write(folder: &Path, files: &[(&str, String)]) -> std::io::Result<()> {
+    files
+        .iter()
+        .try_for_each(|(name, text)| std::fs::write(folder.join(name), text))
 }

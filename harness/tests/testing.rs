@@ -9,7 +9,8 @@ mod program;
 use std::{
     collections::BTreeSet,
     fs,
-    path::Path,
+    net::TcpListener,
+    path::{Path, PathBuf},
     process::{Command, ExitCode, Output},
 };
 
@@ -46,6 +47,15 @@ fn main() -> ExitCode {
             "an_invalid_drill_fails_a_check_in_the_words_of_check",
             an_invalid_drill_fails_a_check,
         ),
+        trial(
+            "a_drill_with_a_pass_rate_is_run_as_often_as_that_needs",
+            a_drill_with_a_pass_rate_is_run_often_enough,
+        ),
+        trial(
+            "a_pass_rate_that_is_out_of_reach_fails_without_another_run",
+            a_pass_rate_out_of_reach_fails,
+        ),
+        trial("nobody_is_told_of_tests", nobody_is_told_of_tests),
         trial(
             "a_folder_without_drills_fails",
             a_folder_without_drills_fails,
@@ -139,6 +149,110 @@ fn a_drill_that_does_not_pass_fails() {
         shown.contains("DRILL  sick") && shown.contains("steady state not met"),
         "{shown}"
     );
+}
+
+/// The quick drill, of which two runs without a failure show what it asks for.
+fn rated(workplace: &Workplace, target: &str, within: &str) -> PathBuf {
+    let folder = workplace.path().join("drills");
+    let file = folder.join("quick.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text.replace("target: first", &format!("target: {target}"));
+    let rate = format!("expect:\n  rto: {{ within: {within}, pass-rate: 0.5 @ 0.75 }}\n");
+    fs::write(&file, text.replace("expect:\n", &rate)).unwrap();
+    let environment = folder.join("environments/two-machines.yaml");
+    let text = fs::read_to_string(&environment).unwrap();
+    let targets = "targets:\n  second: { lab: { virtual-machine: second } }\n";
+    fs::write(&environment, text.replace("targets:\n", targets)).unwrap();
+    folder
+}
+
+/// Runs the drill with a rate until the machine was quick enough to measure it: unlike a drill of its own it is not taken again.
+fn measured(target: &str, within: &str) -> (Workplace, Output) {
+    for _ in 0..4 {
+        let workplace = Workplace::new();
+        let folder = rated(&workplace, target, within);
+        let output = drills(&folder, &["--exact", "lab::quick"]);
+        if !stdout(&output).contains("the measurement is void") {
+            return (workplace, output);
+        }
+    }
+    panic!("this machine is too busy to measure anything");
+}
+
+/// The reports of the runs of a series, and the one over all of them.
+fn series(workplace: &Workplace) -> (Vec<String>, serde_json::Value) {
+    let folder = workplace.only_run().join("quick");
+    let numbers = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap());
+    let mut numbers: Vec<String> = numbers
+        .filter(|entry| entry.path().join("report.html").is_file())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    numbers.sort();
+    let together = fs::read_to_string(folder.join("report.json")).unwrap();
+    assert!(
+        folder.join("report.html").is_file(),
+        "the page that those of the runs lead to"
+    );
+    (numbers, serde_json::from_str(&together).unwrap())
+}
+
+fn a_drill_with_a_pass_rate_is_run_often_enough() {
+    // What is broken is nothing that users need, so every run holds.
+    let (workplace, output) = measured("second", "5m");
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    let (runs, together) = series(&workplace);
+    assert_eq!(runs, ["01", "02"]);
+    let rate = &together["repeats"][0]["rates"][1];
+    assert_eq!((&rate["passed"], &rate["runs"]), (&2.into(), &2.into()));
+    let seeds = [0, 1].map(|run| together["drills"][run]["run"]["seed"].clone());
+    assert_ne!(seeds[0], seeds[1], "each has a phase of its own");
+}
+
+fn a_pass_rate_out_of_reach_fails() {
+    // Users are only served again when what is broken is taken away, after ten seconds.
+    let (workplace, output) = measured("first", "5s");
+    assert_eq!(
+        output.status.code(),
+        Some(101),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    let shown = stdout(&output);
+    assert!(
+        shown.contains("0/1 does not show a pass rate of 0.5 @ 0.75"),
+        "{shown}"
+    );
+    assert_eq!(series(&workplace).0, ["01"]);
+}
+
+fn nobody_is_told_of_tests() {
+    let channel = TcpListener::bind("127.0.0.1:0").unwrap();
+    channel.set_nonblocking(true).unwrap();
+    let workplace = Workplace::new();
+    let folder = workplace.path().join("drills");
+    let file = folder.join("environments/two-machines.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let url = format!("http://{}/", channel.local_addr().unwrap());
+    let notify = format!("notify:\n  - webhook: {{ url: \"{url}\", from: information }}\n");
+    fs::write(&file, text + &notify).unwrap();
+    let output = drills(&folder, &["--exact", "lab::quick"]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    // Whoever had connected would be waiting here.
+    let nobody = channel.accept().map(|(_, from)| from).unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 fn an_invalid_drill_fails_a_check() {

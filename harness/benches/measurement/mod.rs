@@ -101,6 +101,7 @@ pub(crate) fn started(probes: usize, every: Duration) -> Event {
         host: "bench".to_owned(),
         seed: 0,
         repeat: None,
+        drill_commit: None,
         speed: 1.0,
         dry_run: false,
         tiers: vec!["bench".to_owned()],

@@ -7,6 +7,7 @@ mod ci;
 mod confirm;
 mod containers;
 mod doctor;
+mod echo;
 mod examples;
 mod files;
 mod history;

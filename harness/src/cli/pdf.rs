@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::report::{
-    Report,
-    html::{self, Paper},
-};
+use crate::report::html;
 
 /// The names under which it is known, on Debian first.
 const NAMES: [&str; 7] = [
@@ -61,13 +58,8 @@ pub(super) fn browser(path: Option<&OsStr>) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Prints the page of these reports into a folder, and yields the file.
-pub(super) async fn print(
-    browser: &Path,
-    folder: &Path,
-    reports: &[Report],
-    paper: Paper,
-) -> Result<PathBuf, PdfError> {
+/// Prints a page into a folder, and yields the file.
+pub(super) async fn print(browser: &Path, folder: &Path, page: &str) -> Result<PathBuf, PdfError> {
     let path = folder.join("report.pdf");
     let trouble = |source| PdfError::File {
         path: path.clone(),
@@ -78,7 +70,7 @@ pub(super) async fn print(
     let work = folder.join(".report.pdf.part");
     drop(std::fs::remove_dir_all(&work));
     std::fs::create_dir(&work).map_err(trouble)?;
-    let printed = print_in(browser, &work, reports, paper).await;
+    let printed = print_in(browser, &work, page).await;
     let result = match printed {
         Ok(file) => std::fs::rename(file, folder.join("report.pdf")).map_err(trouble),
         Err(Trouble::Io(source)) => Err(trouble(source)),
@@ -97,14 +89,9 @@ enum Trouble {
     Said(String),
 }
 
-async fn print_in(
-    browser: &Path,
-    work: &Path,
-    reports: &[Report],
-    paper: Paper,
-) -> Result<PathBuf, Trouble> {
+async fn print_in(browser: &Path, work: &Path, text: &str) -> Result<PathBuf, Trouble> {
     let (page, file) = (work.join("report.html"), work.join("report.pdf"));
-    std::fs::write(&page, html::render_for(reports, paper)).map_err(Trouble::Io)?;
+    std::fs::write(&page, text).map_err(Trouble::Io)?;
     let option = |name: &str, path: &Path| {
         let mut option = OsString::from(name);
         option.push(path);
@@ -174,7 +161,7 @@ mod tests {
         let writes = r#"for word in "$@"; do case "$word" in --print-to-pdf=*) echo pdf > "${word#*=}";; esac; done"#;
         let (_folder, browser) = stand_in("chromium", writes);
         let run = tempfile::tempdir().unwrap();
-        let file = print(&browser, run.path(), &[], Paper::A4).await.unwrap();
+        let file = print(&browser, run.path(), "a page").await.unwrap();
         assert_eq!(std::fs::read_to_string(file).unwrap(), "pdf\n");
         assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 1);
     }
@@ -183,7 +170,7 @@ mod tests {
     async fn a_browser_that_fails_is_quoted() {
         let (_folder, browser) = stand_in("chromium", "echo no display >&2; exit 3");
         let run = tempfile::tempdir().unwrap();
-        let error = print(&browser, run.path(), &[], Paper::Letter)
+        let error = print(&browser, run.path(), "a page")
             .await
             .unwrap_err()
             .to_string();

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::runtime::Handle;
@@ -31,7 +32,9 @@ use crate::{
     notify::{Alert, Notifier, Sending},
     provider,
     report::{
-        self, Report, annotations, html::Paper, json, junit, markdown, terminal as terminal_report,
+        self, Report, annotations,
+        html::{self, Paper},
+        json, junit, markdown, terminal as terminal_report,
     },
     run::{Operator, Pauses, Stopper, Terms},
     source::Secrets,
@@ -41,6 +44,9 @@ use crate::{
 
 /// How many drills run at once by default: they mostly wait, and each has a lab of its own.
 pub(super) const DEFAULT_AT_ONCE: u16 = 4;
+
+/// How long somebody who leaves at once is kept until people are told of it.
+const LEAVING: Duration = Duration::from_secs(2);
 
 pub(super) fn run(arguments: &RunArguments, terminal: Terminal) -> ExitCode {
     let meta = match read_meta(arguments.meta.as_deref(), terminal) {
@@ -157,13 +163,17 @@ fn run_all(
     if let Some(notifier) = &notifier {
         showing.notifying(notifier);
     }
+    let labels: Vec<String> = assignments.iter().map(Assignment::label).collect();
     let watching = watch_all(assignments, at_once, folder.path(), showing, people);
     let results = match threads
         .block_on(watching)
         .map_err(|error| format!("could not listen for signals: {error}"))?
     {
         Watched::Over(results) => results,
-        Watched::Left(code) => {
+        Watched::Left(code, words) => {
+            if let Some(notifier) = notifier {
+                threads.block_on(tell_of_leaving(notifier, &labels, code, &words));
+            }
             threads.abandon();
             return Ok(code);
         }
@@ -208,7 +218,7 @@ fn run_all(
         codes.push(ExitCode::CouldNotRun);
     }
     tell_github(&reports);
-    show(&reports, arguments.format, terminal);
+    show(&reports, several, arguments.format, terminal);
     if let Some(notifier) = notifier {
         for words in threads.block_on(notifier.finish()) {
             tell(&words);
@@ -267,6 +277,17 @@ fn notifier(
         ));
         None
     })
+}
+
+/// Tells people that a run was left before it was over, for as long as somebody who wants to leave may be kept.
+async fn tell_of_leaving(notifier: Notifier, drills: &[String], code: ExitCode, words: &str) {
+    let is_broken = code == ExitCode::NotRestored;
+    for drill in drills {
+        notifier.conclude(drill, Alert::of_trouble(drill, words, is_broken));
+    }
+    for words in notifier.finish_within(LEAVING).await {
+        tell(&words);
+    }
 }
 
 /// The roles that people can have: those that were given, then those that drills name.
@@ -405,8 +426,8 @@ fn tell_series(drill: &str, series: &Series) {
 enum Watched {
     /// Each drill with what came of it.
     Over(Vec<(String, Result<Report, SuiteError>)>),
-    /// Somebody did not want to wait for that: the code to leave with at once.
-    Left(ExitCode),
+    /// Somebody did not want to wait for that: the code to leave with at once, and why in words.
+    Left(ExitCode, String),
 }
 
 /// Runs all drills with the live display beside them, and passes signals on.
@@ -441,8 +462,8 @@ async fn watch_all(
                     showing.stopping(words);
                     continue;
                 };
-                showing.leaving(words);
-                break Watched::Left(code);
+                showing.leaving(words.clone());
+                break Watched::Left(code, words);
             }
             results = &mut conducting => break Watched::Over(results),
         }
@@ -460,18 +481,18 @@ async fn watch_all(
 fn write_files(run: &Path, folders: &[PathBuf], reports: &[Report], several: bool) -> bool {
     let mut written = true;
     for (folder, report) in folders.iter().zip(reports) {
-        written &= write_into(folder, std::slice::from_ref(report));
+        written &= write_into(folder, &report::files(report));
     }
     if several {
-        written &= write_into(run, reports);
+        written &= write_into(run, &report::files_together(reports));
     }
     written
 }
 
-fn write_into(folder: &Path, reports: &[Report]) -> bool {
+fn write_into(folder: &Path, files: &[(&str, String)]) -> bool {
     let mut written = true;
-    for (name, text) in report::files(reports) {
-        if let Err(error) = write_whole(folder, name, &text) {
+    for (name, text) in files {
+        if let Err(error) = write_whole(folder, name, text) {
             let path = folder.join(name);
             tell(&format!(
                 "error: could not write `{}`: {error}",
@@ -521,15 +542,17 @@ fn tell_github(reports: &[Report]) {
     }
 }
 
-fn show(reports: &[Report], format: Format, terminal: Terminal) {
+/// Prints the result: the same as in the files of the run.
+fn show(reports: &[Report], several: bool, format: Format, terminal: Terminal) {
     if reports.is_empty() {
         return;
     }
-    print(&match format {
-        Format::Human => terminal_report::render(reports, &terminal.stdout),
-        Format::Json => json::render(reports),
-        Format::Junit => junit::render(reports),
-        Format::Ndjson => report::stream::results(reports),
+    print(&match (format, reports) {
+        (Format::Human, _) => terminal_report::render(reports, &terminal.stdout),
+        (Format::Json, [only]) if !several => json::render(only),
+        (Format::Json, _) => json::render_together(reports),
+        (Format::Junit, _) => junit::render(reports),
+        (Format::Ndjson, _) => report::stream::results(reports),
     });
 }
 
@@ -558,11 +581,17 @@ fn write_pdfs(
             return false;
         }
     };
-    let each = folders.iter().zip(reports.chunks(1));
-    let all = several.then_some((&arguments.run, reports));
+    let each = folders.iter().zip(reports).map(|(folder, report)| {
+        let page = html::render(report, Some(paper));
+        (folder, page)
+    });
+    let all = several.then(|| {
+        let page = html::render_together(reports, Some(paper));
+        (&arguments.run, page)
+    });
     let mut written = true;
-    for (folder, reports) in each.chain(all) {
-        match threads.block_on(pdf::print(&browser, folder, reports, paper)) {
+    for (folder, page) in each.chain(all) {
+        match threads.block_on(pdf::print(&browser, folder, &page)) {
             Ok(file) => tell(&format!("printed {}", file.display())),
             Err(error) => {
                 tell_error(&error, &Secrets::default());
@@ -620,7 +649,7 @@ pub(super) fn show_again(arguments: &ReportArguments, terminal: Terminal) -> Exi
     if arguments.pdf {
         written &= write_pdfs(arguments, &folders, &reports, several);
     }
-    show(&reports, arguments.format, terminal);
+    show(&reports, several, arguments.format, terminal);
     let unwritten = (!written).then_some(ExitCode::CouldNotRun);
     ExitCode::worst([report::exit_code(&reports)].into_iter().chain(unwritten))
 }

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Terminal, print, variable};
+use super::{Terminal, echo::Silence, print, variable};
 use crate::{
     live::{
         Display, Live,
@@ -37,6 +37,8 @@ pub(super) struct Showing {
     onlookers: Onlookers,
     is_over: oneshot::Receiver<()>,
     streaming: Option<thread::JoinHandle<()>>,
+    /// As long as strips are redrawn.
+    silence: Option<Silence>,
 }
 
 /// Shows lines of its own on the live display.
@@ -90,22 +92,25 @@ impl Speaker {
 impl Showing {
     /// Starts it, for so many drills that may run at the same time.
     pub(super) fn start(at_once: usize, terminal: Terminal) -> Self {
-        let (display, shown) = mpsc::channel();
+        let (sender, shown) = mpsc::channel();
         let (over, is_over) = oneshot::channel();
+        let display = Display::choose(terminal.quiet, terminal.live, variable);
+        let silence = (display == Display::Strips).then(Silence::begin).flatten();
         thread::spawn(move || {
-            show(&shown, at_once, terminal);
+            show(display, &shown, at_once, terminal);
             // Whoever waited for it may have gone.
             let _nobody_waits = over.send(());
         });
         Self {
             onlookers: Onlookers {
-                speaker: Speaker(display),
+                speaker: Speaker(sender),
                 room: None,
                 notifier: None,
                 stream: None,
             },
             is_over,
             streaming: None,
+            silence,
         }
     }
 
@@ -158,6 +163,7 @@ impl Showing {
             onlookers,
             is_over,
             streaming,
+            silence,
         } = self;
         onlookers.speaker.tell(Shown::Over(None));
         drop(onlookers);
@@ -165,12 +171,12 @@ impl Showing {
             drop(streaming.join());
         }
         drop(timeout(LAST_LINES, is_over).await);
+        drop(silence);
     }
 }
 
 /// Shows what happens until it is over.
-fn show(shown: &mpsc::Receiver<Shown>, at_once: usize, terminal: Terminal) {
-    let display = Display::choose(terminal.quiet, terminal.live, variable);
+fn show(display: Display, shown: &mpsc::Receiver<Shown>, at_once: usize, terminal: Terminal) {
     let mut live = Live::new(display, terminal.stderr, at_once, Box::new(io::stderr()));
     let mut next_tick = Instant::now();
     loop {

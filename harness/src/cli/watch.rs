@@ -1,6 +1,8 @@
 //! `watch`: how a service is seen while nothing is broken, with an exit code for objectives.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio::time::interval;
 
 use super::{
     Terminal,
@@ -15,17 +17,22 @@ use crate::{
     causes::with_causes,
     environment::Environment,
     exit_code::ExitCode,
+    notify::{Alert, Notifier, Sending},
     plan::{self, Plan},
     provider::{
         self,
         site::{Site, SiteError},
     },
+    report::json,
     run::{self, Options, RunError, StepLimits, Stopper, Terms},
     suite::{self, RunId, Threads},
     timeline::Entry,
     verdict::CheckStatus,
     watch::{self, Objective, Seen, Summary},
 };
+
+/// How often it is asked whether somebody could not be told.
+const NEWS: Duration = Duration::from_secs(1);
 
 pub(super) fn watch(arguments: &WatchArguments, terminal: Terminal) -> ExitCode {
     let environment = match files::load_environment(&arguments.environment, terminal) {
@@ -63,7 +70,7 @@ pub(super) fn watch(arguments: &WatchArguments, terminal: Terminal) -> ExitCode 
                 WatchFormat::Human => watch::render(&environment.name, &summary, &terminal.stdout),
                 WatchFormat::Json | WatchFormat::Ndjson => {
                     let last = serde_json::json!({ "type": "summary", "environment": environment.name, "watch": summary });
-                    format!("{}\n", watch::json(&last))
+                    json::line(&last)
                 }
             });
             code(&summary)
@@ -140,6 +147,7 @@ async fn go(
         folder: std::path::PathBuf::new(),
         seed: fastrand::u64(..1_000_000),
         repeat: None,
+        drill_commit: None,
         command: suite::command_line(),
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),
@@ -148,6 +156,10 @@ async fn go(
     };
     let (stopper, stop) = Stopper::new();
     let mut showing = Showing::start(1, terminal);
+    let notifier = notifier(environment, threads);
+    if let Some(notifier) = &notifier {
+        showing.notifying(notifier);
+    }
     let room = match arguments.serve {
         Some(address) => Some(serve::open(address, &threads.labs()).await?),
         None => None,
@@ -160,18 +172,25 @@ async fn go(
     let mut on_event = |entry: &Entry| {
         seen.push(entry);
         if arguments.format == WatchFormat::Ndjson {
-            print(&format!("{}\n", watch::json(entry)));
+            print(&json::line(entry));
         }
         onlookers.event(&plan.drill.name, entry);
     };
     let watched = {
         let watching = run::watch(&plan, &site, &options, arguments.r#for, stop, &mut on_event);
         tokio::pin!(watching);
+        let mut news = interval(NEWS);
         loop {
             tokio::select! {
                 biased;
                 signal = signals.next() => stopper.stop(signal),
                 watched = &mut watching => break watched,
+                // A watch may go on for days, and nobody would know until its end that nobody is told anything.
+                _ = news.tick() => {
+                    for words in notifier.iter().flat_map(Notifier::news) {
+                        showing.speaker().words(words);
+                    }
+                }
             }
         }
     };
@@ -182,7 +201,30 @@ async fn go(
     }
     site.close().await;
     watched?;
-    Ok(seen.finish(objectives))
+    let summary = seen.finish(objectives);
+    if let Some(notifier) = notifier {
+        notifier.conclude(
+            &environment.name,
+            Alert::of_watch(&environment.name, &summary),
+        );
+        tokio::select! {
+            told = notifier.finish() => told.iter().for_each(|words| tell(words)),
+            signal = signals.next() => tell(&format!("{signal} again: what is not told yet is not told")),
+        }
+    }
+    Ok(summary)
+}
+
+/// Tells people, if the environment says whom. That nobody can be told is no reason not to look.
+fn notifier(environment: &Arc<Environment>, threads: &Threads) -> Option<Notifier> {
+    let watched = [(environment.name.clone(), Arc::clone(environment))];
+    Notifier::start(&watched, Sending::Real, &threads.labs()).unwrap_or_else(|error| {
+        tell(&format!(
+            "warning: nobody can be told: {}",
+            with_causes(&error)
+        ));
+        None
+    })
 }
 
 /// Opens what is to be watched: what is there before, a lab of its own, or a service somewhere else.

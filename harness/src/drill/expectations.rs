@@ -93,7 +93,11 @@ fn about_times(kind: &str, mapping: &mut Mapping<'_>) -> Option<Option<Expect>> 
         "rto" => {
             let within = mapping.require("within", Item::positive_duration);
             let from = mapping.default("from", ClockStart::Fault, |from| {
-                from.word(&[("fault", ClockStart::Fault), ("impact", ClockStart::Impact)])
+                from.word(&[
+                    ("fault", ClockStart::Fault),
+                    ("impact", ClockStart::Impact),
+                    ("declared", ClockStart::Declared),
+                ])
             });
             let to = mapping.default("to", ClockStop::Stable, |to| {
                 to.word(&[

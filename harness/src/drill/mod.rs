@@ -442,6 +442,8 @@ pub enum ClockStart {
     Fault,
     /// When users saw the first failure.
     Impact,
+    /// When a person declared an incident, by a key of `run --interactive`.
+    Declared,
 }
 
 /// Where the clock of a recovery time stops.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Drill, Located};
+use super::{ClockStart, Drill, Expect, Located};
 use crate::source::{Item, Mapping, Position};
 
 /// How long a person is waited for, unless the drill says otherwise.
@@ -33,6 +33,28 @@ impl Drill {
     /// The steps that wait for a person, in order.
     pub fn pauses(&self) -> impl Iterator<Item = &Located<Pause>> {
         self.faults.iter().filter_map(|step| step.pause.as_ref())
+    }
+
+    /// Where the drill first needs a person, and what for: a step that waits, or a time that counts from what a person says.
+    pub fn needs_a_person(&self) -> Option<Located<String>> {
+        let waits = self.pauses().next().map(|pause| Located {
+            value: pause.value.words(),
+            at: pause.at,
+        });
+        let counts = self.expect.iter().find_map(|expectation| {
+            let from_a_person = matches!(
+                expectation.value,
+                Expect::Rto {
+                    from: ClockStart::Declared,
+                    ..
+                }
+            );
+            from_a_person.then(|| Located {
+                value: "declare the incident, from which `rto` counts".to_owned(),
+                at: expectation.at,
+            })
+        });
+        waits.or(counts)
     }
 
     /// How many steps come before the first that breaks something.

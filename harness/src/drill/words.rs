@@ -47,6 +47,7 @@ impl Expect {
                 let from = match from {
                     ClockStart::Fault => "",
                     ClockStart::Impact => " from the impact",
+                    ClockStart::Declared => " from the declaration",
                 };
                 let to = match to {
                     ClockStop::Stable => "",

@@ -12,7 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::Error as _};
 
 pub use compare::{Comparison, compare};
 pub use trend::{Trend, svg, text, trends};
@@ -146,19 +146,9 @@ pub fn read(path: &Path) -> Result<Vec<Past>, HistoryError> {
         path: path.clone(),
         source,
     })?;
-    let file: File = serde_json::from_slice(&text).map_err(|source| HistoryError::NoReport {
-        path: path.clone(),
-        source,
-    })?;
-    Ok(match file.drills {
-        Some(drills) => drills,
-        None => serde_json::from_slice::<Kept>(&text)
-            .map(|kept| vec![kept])
-            .map_err(|source| HistoryError::NoReport { path, source })?,
-    }
-    .into_iter()
-    .filter_map(Kept::past)
-    .collect())
+    let kept = serde_json::from_slice::<File>(&text).and_then(File::kept);
+    let kept = kept.map_err(|source| HistoryError::NoReport { path, source })?;
+    Ok(kept.into_iter().filter_map(Kept::past).collect())
 }
 
 /// The folders in a folder by their real names: `latest` is one of the others.
@@ -177,9 +167,32 @@ fn folders_in(folder: &Path) -> Result<BTreeSet<PathBuf>, HistoryError> {
     Ok(folders)
 }
 
+/// A report of one run, or of several: read at one go, as either may be large.
 #[derive(Deserialize)]
 struct File {
     drills: Option<Vec<Kept>>,
+    run: Option<Run>,
+    drill: Option<Named>,
+    environment: Option<Named>,
+    measurement: Option<Measurement>,
+    result: Option<Judged>,
+}
+
+impl File {
+    /// The reports in it.
+    fn kept(self) -> Result<Vec<Kept>, serde_json::Error> {
+        if let Some(drills) = self.drills {
+            return Ok(drills);
+        }
+        let missing = serde_json::Error::missing_field;
+        Ok(vec![Kept {
+            run: self.run.ok_or_else(|| missing("run"))?,
+            drill: self.drill.ok_or_else(|| missing("drill"))?,
+            environment: self.environment.ok_or_else(|| missing("environment"))?,
+            measurement: self.measurement.ok_or_else(|| missing("measurement"))?,
+            result: self.result.ok_or_else(|| missing("result"))?,
+        }])
+    }
 }
 
 /// What is read of a report; everything else is passed over.
@@ -311,7 +324,11 @@ mod tests {
 
     fn write(folder: &Path, reports: &[report::Report]) {
         std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(folder.join(REPORT), report::json::render(reports)).unwrap();
+        let text = match reports {
+            [only] => report::json::render(only),
+            several => report::json::render_together(several),
+        };
+        std::fs::write(folder.join(REPORT), text).unwrap();
     }
 
     #[test]
@@ -356,6 +373,23 @@ mod tests {
         assert_eq!(past.limit_s, rto.limit_s);
         assert_eq!(past.outcome, Outcome::Failed);
         assert!(past.held.contains(&(rto.name.clone(), false)));
+    }
+
+    #[test]
+    fn what_is_no_report_says_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, words) in [
+            ("{}", "missing field `run`"),
+            (r#"{"run":{"started_at":""}}"#, "missing field `drill`"),
+            (r#"{"drills":[{}]}"#, "missing field `run`"),
+            ("[]", ""),
+            ("{", "EOF"),
+        ] {
+            std::fs::write(folder.path().join(REPORT), text).unwrap();
+            let error = read(folder.path()).unwrap_err();
+            let said = crate::causes::with_causes(&error);
+            assert!(said.contains(words), "{text}: {said}");
+        }
     }
 
     #[test]

@@ -59,6 +59,7 @@ fn run(drill: &str) -> Entry {
         host: "runner-1".to_owned(),
         seed: 7,
         repeat: None,
+        drill_commit: None,
         speed: 30.0,
         dry_run: false,
         tiers: vec!["primary".to_owned(), "vm".to_owned()],

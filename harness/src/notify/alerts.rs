@@ -3,14 +3,21 @@
 //! The levels are those of a pager: a failover, a full outage and a target that is not restored are emergencies (5 min); a failed
 //! expectation, an aborted drill, users without service and a health check that turned bad are critical (15 min); what could not be decided
 //! or carried out is a warning (1 h); the rest is information (4 h).
+//!
+//! A watch breaks nothing, so whatever goes wrong in it is real: the same events have the same levels from its first sample on, and one that
+//! says that nothing is the matter any more clears what was told before.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     environment::{Connection, Level},
     report::Report,
     timeline::{Act, Entry, Event, FaultStep, ProbeKind, RunStarted, Sample, SampleVerdict},
-    verdict::Verdict,
+    verdict::{CheckStatus, Verdict},
+    watch,
 };
 
 /// As many samples in a row say that something is so.
@@ -27,13 +34,35 @@ pub struct Alert {
     pub summary: String,
     /// When, since the start of the run; none for what came of all of it.
     pub at: Option<Duration>,
-    /// Whether the drill is over and nothing is the matter any more.
+    /// Whether nothing is the matter any more: the drill has passed, or what a watch saw is well again.
     pub is_all_clear: bool,
+}
+
+/// What the events are of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Occasion {
+    /// A drill, which breaks things on purpose.
+    #[default]
+    Drill,
+    /// A watch, which breaks nothing.
+    Watch,
+}
+
+impl Occasion {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Drill => "drill",
+            Self::Watch => "watch",
+        }
+    }
 }
 
 /// What every alert of a drill says besides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// Whether anything was broken on purpose.
+    pub occasion: Occasion,
     /// The drill.
     pub drill: String,
     /// The environment.
@@ -61,6 +90,8 @@ pub struct Alerts {
     /// Where users are now, if not at home.
     away: Option<String>,
     state: Service,
+    /// The observers that are bad, in a watch.
+    bad: BTreeSet<String>,
 }
 
 /// How many samples in a row saw the same.
@@ -84,6 +115,12 @@ enum Service {
 impl Facts {
     fn of(run: &RunStarted) -> Self {
         Self {
+            // No drill is without a fault.
+            occasion: if run.faults.is_empty() {
+                Occasion::Watch
+            } else {
+                Occasion::Drill
+            },
             drill: run.drill.clone(),
             environment: run.environment.clone(),
             run_id: run.run_id.clone(),
@@ -102,17 +139,16 @@ impl Alerts {
     /// Takes the next event.
     pub fn take(&mut self, entry: &Entry) -> Vec<Alert> {
         let at = Some(entry.at);
-        let alert = |level, event, summary| Alert {
-            level,
-            event,
-            summary,
-            at,
-            is_all_clear: false,
-        };
+        let alert = |level, event, summary| Alert::new(level, event, summary, at);
         match &entry.event {
             Event::Run(run) => {
                 self.begin(run);
-                let summary = format!("the drill `{}` begins on `{}`", run.drill, run.environment);
+                let summary = match self.facts.occasion {
+                    Occasion::Drill => {
+                        format!("the drill `{}` begins on `{}`", run.drill, run.environment)
+                    }
+                    Occasion::Watch => format!("`{}` is watched from now on", run.environment),
+                };
                 vec![alert(Level::Information, "began", summary)]
             }
             Event::Sample(sample) => self.sample(sample, at),
@@ -150,9 +186,22 @@ impl Alerts {
                 detail,
                 ..
             } if self.broken => {
+                if self.is_watch() && !self.bad.insert(observer.clone()) {
+                    return Vec::new();
+                }
                 let detail = detail.as_deref().unwrap_or("unhealthy");
                 let summary = format!("`{observer}` has turned bad: {detail}");
                 vec![alert(Level::Critical, "check-failing", summary)]
+            }
+            Event::Observed {
+                observer,
+                healthy: Some(true),
+                ..
+            } if self.bad.remove(observer) => {
+                let summary = format!("`{observer}` is well again");
+                let mut told = vec![alert(Level::Information, "check-passing", summary)];
+                self.clear(&mut told);
+                told
             }
             Event::Operator {
                 role,
@@ -189,6 +238,12 @@ impl Alerts {
             .map(|fault| fault.describe.clone())
             .collect();
         self.home = run.tiers.first().cloned();
+        // Nothing is to come that would excuse what is seen before it.
+        self.broken = self.is_watch();
+        if self.is_watch() {
+            // Whoever serves when it begins is at home.
+            self.home = None;
+        }
         for probe in &run.probes {
             match &probe.kind {
                 ProbeKind::Http {
@@ -228,7 +283,20 @@ impl Alerts {
         if self.users.as_deref() == Some(sample.probe.as_str()) {
             self.place(at, &mut alerts);
         }
+        self.clear(&mut alerts);
         alerts
+    }
+
+    fn is_watch(&self) -> bool {
+        self.facts.occasion == Occasion::Watch
+    }
+
+    /// Marks the last of these as the one after which nothing is the matter any more, if that is so. A drill is clear when it is over.
+    fn clear(&self, alerts: &mut [Alert]) {
+        let is_well = self.state == Service::Up && self.away.is_none() && self.bad.is_empty();
+        if let Some(last) = alerts.last_mut().filter(|_| self.is_watch() && is_well) {
+            last.is_all_clear = last.level == Level::Information;
+        }
     }
 
     /// Whether anybody is served at all.
@@ -262,13 +330,7 @@ impl Alerts {
             Service::Down => (Level::Critical, "users-down", "users are not served"),
             Service::Up => (Level::Information, "served-again", "users are served again"),
         };
-        alerts.push(Alert {
-            level,
-            event,
-            summary: summary.to_owned(),
-            at,
-            is_all_clear: false,
-        });
+        alerts.push(Alert::new(level, event, summary.to_owned(), at));
     }
 
     /// Who serves users.
@@ -282,7 +344,7 @@ impl Alerts {
         else {
             return;
         };
-        if !self.broken {
+        if !self.broken || self.home.is_none() {
             // A drill may begin on another tier than the first.
             self.home = Some(tier.clone());
             return;
@@ -303,17 +365,48 @@ impl Alerts {
                 format!("failover seen: users were on `{from}` and are served by `{tier}`");
             (Level::Emergency, "failover", summary)
         };
-        alerts.push(Alert {
+        alerts.push(Alert::new(level, event, summary, at));
+    }
+}
+
+impl Alert {
+    fn new(level: Level, event: &'static str, summary: String, at: Option<Duration>) -> Self {
+        Self {
             level,
             event,
             summary,
             at,
             is_all_clear: false,
-        });
+        }
     }
-}
 
-impl Alert {
+    /// What came of a watch.
+    pub fn of_watch(environment: &str, summary: &watch::Summary) -> Self {
+        let missed = |status| {
+            let held = summary.objectives.iter();
+            let mut missed = held.filter(move |held| held.status == status).peekable();
+            missed.peek().is_some().then(|| {
+                let words = missed.map(|held| format!("{}: {}", held.objective, held.actual));
+                words.collect::<Vec<_>>().join("; ")
+            })
+        };
+        let (level, event, words) = if let Some(words) = missed(CheckStatus::Fail) {
+            (Level::Critical, "objective-missed", words)
+        } else if let Some(trouble) = &summary.trouble {
+            (Level::Warning, "could-not-watch", trouble.clone())
+        } else if let Some(words) = missed(CheckStatus::Inconclusive) {
+            (Level::Warning, "objective-open", words)
+        } else {
+            let words = match summary.objectives.len() {
+                0 => "nothing was asked of it".to_owned(),
+                _ => "every objective holds".to_owned(),
+            };
+            (Level::Information, "ended", words)
+        };
+        let summary = format!("`{environment}` is no longer watched: {words}");
+        Self::new(level, event, summary, None)
+    }
+
     /// What came of a drill.
     pub fn of(report: &Report) -> Self {
         let judgement = &report.judgement;
@@ -355,32 +448,26 @@ impl Alert {
         } else {
             (Level::Warning, "could-not-run")
         };
-        Self {
-            level,
-            event,
-            summary: format!("the drill `{drill}` has no report: {words}"),
-            at: None,
-            is_all_clear: false,
-        }
+        let summary = format!("the drill `{drill}` has no report: {words}");
+        Self::new(level, event, summary, None)
     }
 
     /// What an alert looks like, for a plan: the one that nobody wants to get.
     pub fn example() -> Self {
-        Self {
-            level: Level::Emergency,
-            event: "failover",
-            summary: "failover seen: users were on `primary` and are served by `standby`"
-                .to_owned(),
-            at: Some(Duration::from_secs(58)),
-            is_all_clear: false,
-        }
+        let summary = "failover seen: users were on `primary` and are served by `standby`";
+        Self::new(
+            Level::Emergency,
+            "failover",
+            summary.to_owned(),
+            Some(Duration::from_secs(58)),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{ErrorClass, PhaseTimes, ProbeStarted, VoidReason};
+    use crate::timeline::{ErrorClass, FaultPlanned, PhaseTimes, ProbeStarted, VoidReason};
 
     fn probe(name: &str, standby: Option<&str>) -> ProbeStarted {
         ProbeStarted {
@@ -397,10 +484,8 @@ mod tests {
         }
     }
 
-    /// A drill that has begun to break things, with users on the first tier.
-    fn broken() -> Alerts {
-        let mut alerts = Alerts::default();
-        let run = RunStarted {
+    fn run(faults: Vec<FaultPlanned>) -> RunStarted {
+        RunStarted {
             format_version: String::new(),
             tool_version: String::new(),
             run_id: "run".to_owned(),
@@ -412,16 +497,28 @@ mod tests {
             host: String::new(),
             seed: 1,
             repeat: None,
+            drill_commit: None,
             speed: 1.0,
             dry_run: false,
             tiers: vec!["first".to_owned(), "second".to_owned()],
             probes: vec![probe("read", None), probe("standby", Some("second"))],
             observers: Vec::new(),
-            faults: Vec::new(),
+            faults,
             variables: BTreeMap::new(),
+        }
+    }
+
+    /// A drill that has begun to break things, with users on the first tier.
+    fn broken() -> Alerts {
+        let mut alerts = Alerts::default();
+        let stop = FaultPlanned {
+            kind: "stop".to_owned(),
+            target: "first".to_owned(),
+            describe: "stop first".to_owned(),
+            line: 1,
         };
         assert_eq!(
-            events(alerts.take(&entry(Event::Run(Box::new(run))))),
+            events(alerts.take(&entry(Event::Run(Box::new(run(vec![stop])))))),
             ["began"]
         );
         for _ in 0..5 {
@@ -450,12 +547,16 @@ mod tests {
     }
 
     fn see(alerts: &mut Alerts, probe: &str, tier: Option<&str>) -> Vec<&'static str> {
+        events(alerts.take(&entry(Event::Sample(Box::new(sample(probe, tier))))))
+    }
+
+    fn sample(probe: &str, tier: Option<&str>) -> Sample {
         let verdict = match tier {
             Some("void") => SampleVerdict::Void(VoidReason::Late),
             Some(_) => SampleVerdict::Good,
             None => SampleVerdict::Bad(ErrorClass::Refused),
         };
-        let sample = Sample {
+        Sample {
             probe: probe.to_owned(),
             seq: 0,
             scheduled: Duration::ZERO,
@@ -472,8 +573,7 @@ mod tests {
             ttl: None,
             response_code: None,
             detail: None,
-        };
-        events(alerts.take(&entry(Event::Sample(Box::new(sample)))))
+        }
     }
 
     #[test]
@@ -506,6 +606,91 @@ mod tests {
             told.extend(see(&mut alerts, "read", Some("first")));
         }
         assert_eq!(told, ["users-down", "all-down", "served-again"]);
+    }
+
+    /// A watch, which breaks nothing, of users on the second tier.
+    fn watched() -> Alerts {
+        let mut alerts = Alerts::default();
+        let began = alerts.take(&entry(Event::Run(Box::new(run(Vec::new())))));
+        assert_eq!(began[0].summary, "`shop` is watched from now on");
+        for _ in 0..5 {
+            assert!(see(&mut alerts, "read", Some("second")).is_empty());
+        }
+        alerts
+    }
+
+    #[test]
+    fn what_goes_wrong_in_a_watch_is_told_at_its_own_level_without_any_fault() {
+        let mut alerts = watched();
+        let mut told = Vec::new();
+        for tier in [None, Some("first")] {
+            for _ in 0..3 {
+                told.extend(see(&mut alerts, "read", tier));
+            }
+        }
+        assert_eq!(told, ["users-down", "served-again", "failover"]);
+        let observed = |healthy| Event::Observed {
+            observer: "check".to_owned(),
+            healthy,
+            detail: None,
+            before: None,
+        };
+        let mut observe = |healthy| alerts.take(&entry(observed(healthy)));
+        assert!(observe(Some(true)).is_empty(), "it was never bad");
+        assert_eq!(observe(Some(false))[0].level, Level::Critical);
+        assert!(observe(Some(false)).is_empty(), "once");
+        assert!(observe(None).is_empty());
+        assert_eq!(events(observe(Some(true))), ["check-passing"]);
+    }
+
+    #[test]
+    fn a_watch_gives_the_all_clear_only_when_nothing_is_the_matter_any_more() {
+        let mut alerts = watched();
+        let mut clear = |tier: Option<&str>| {
+            let told: Vec<Alert> = (0..3)
+                .flat_map(|_| alerts.take(&entry(Event::Sample(Box::new(sample("read", tier))))))
+                .collect();
+            let cleared = told.iter().filter(|alert| alert.is_all_clear);
+            cleared.map(|alert| alert.event).collect::<Vec<_>>()
+        };
+        assert!(clear(None).is_empty());
+        assert!(
+            clear(Some("first")).is_empty(),
+            "users are served by another tier than before"
+        );
+        assert_eq!(clear(Some("second")), ["failed-back"]);
+        assert!(clear(None).is_empty());
+        assert_eq!(clear(Some("second")), ["served-again"]);
+    }
+
+    #[test]
+    fn what_came_of_a_watch_is_as_bad_as_its_worst_objective() {
+        use CheckStatus::{Fail, Inconclusive, Pass};
+        let summary = |trouble: Option<&str>, statuses: &[CheckStatus]| watch::Summary {
+            length_s: 60.0,
+            trouble: trouble.map(str::to_owned),
+            probes: Vec::new(),
+            objectives: statuses
+                .iter()
+                .map(|status| watch::Held {
+                    objective: "availability=99.9".to_owned(),
+                    status: *status,
+                    actual: "97.0 %".to_owned(),
+                })
+                .collect(),
+        };
+        for (trouble, statuses, level) in [
+            (None, &[][..], Level::Information),
+            (None, &[Pass], Level::Information),
+            (None, &[Pass, Inconclusive], Level::Warning),
+            (Some("every probe has ended"), &[], Level::Warning),
+            (Some("x"), &[Inconclusive, Fail], Level::Critical),
+        ] {
+            let alert = Alert::of_watch("shop", &summary(trouble, statuses));
+            assert_eq!((alert.level, alert.is_all_clear), (level, false));
+        }
+        let missed = Alert::of_watch("shop", &summary(None, &[Fail])).summary;
+        assert!(missed.ends_with("availability=99.9: 97.0 %"), "{missed}");
     }
 
     #[test]

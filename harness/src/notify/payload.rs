@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{Alert, Facts};
+use super::{Alert, Facts, Occasion};
 use crate::{
     environment::{Level, Notify},
     hostile::harmless,
@@ -44,6 +44,7 @@ fn webhook(alert: &Alert, facts: &Facts) -> Value {
         "answer_within": alert.level.answer_within(),
         "event": alert.event,
         "summary": harmless(&alert.summary),
+        "occasion": facts.occasion.word(),
         "at_s": alert.at.map(|at| at.as_secs_f64()),
         "drill": harmless(&facts.drill),
         "environment": harmless(&facts.environment),
@@ -62,24 +63,28 @@ fn slack(alert: &Alert, facts: &Facts) -> Value {
         Level::Emergency => ":rotating_light:",
     };
     let (level, summary) = (alert.level.word(), mrkdwn(&alert.summary));
+    let occasion = facts.occasion.word();
+    let what = match facts.occasion {
+        Occasion::Drill => format!("drill {} on ", mrkdwn(&facts.drill)),
+        Occasion::Watch => "watch of ".to_owned(),
+    };
     let context = format!(
-        "drill {} on {}, run {}{}; answer within {}",
-        mrkdwn(&facts.drill),
+        "{what}{}, run {}{}; answer within {}",
         mrkdwn(&facts.environment),
         mrkdwn(&facts.run_id),
         since(alert),
         alert.level.answer_within()
     );
     json!({
-        "text": format!("[drill] {level}: {summary}"),
+        "text": format!("[{occasion}] {level}: {summary}"),
         "blocks": [
-            { "type": "section", "text": { "type": "mrkdwn", "verbatim": true, "text": format!("{sign} *[drill] {level}*: {summary}") } },
+            { "type": "section", "text": { "type": "mrkdwn", "verbatim": true, "text": format!("{sign} *[{occasion}] {level}*: {summary}") } },
             { "type": "context", "elements": [{ "type": "mrkdwn", "verbatim": true, "text": context }] },
         ],
     })
 }
 
-/// One incident a drill: what follows is added to it, and a drill that passed resolves it.
+/// One incident a drill or a watch: what follows is added to it, and the all-clear resolves it.
 fn event(routing_key: &str, alert: &Alert, facts: &Facts) -> Value {
     let key = format!("blackstart/{}/{}", facts.run_id, facts.drill);
     if alert.is_all_clear {
@@ -95,7 +100,7 @@ fn event(routing_key: &str, alert: &Alert, facts: &Facts) -> Value {
         Level::Critical => "error",
         Level::Emergency => "critical",
     };
-    let summary = format!("[drill] {}", short(&alert.summary));
+    let summary = format!("[{}] {}", facts.occasion.word(), short(&alert.summary));
     let source = if facts.host.is_empty() {
         Cow::Borrowed("blackstart")
     } else {
@@ -150,6 +155,7 @@ mod tests {
 
     fn facts() -> Facts {
         Facts {
+            occasion: Occasion::Drill,
             drill: "region-lost".to_owned(),
             environment: "shop".to_owned(),
             run_id: "2026-01-01T00-00-00Z-abcd".to_owned(),
@@ -171,6 +177,26 @@ mod tests {
         let resolved = event("key", &clear, &facts());
         assert_eq!(resolved["event_action"], "resolve");
         assert_eq!(resolved["dedup_key"], triggered["dedup_key"]);
+    }
+
+    #[test]
+    fn what_a_watch_saw_is_not_called_a_drill() {
+        let watch = Facts {
+            occasion: Occasion::Watch,
+            ..facts()
+        };
+        let alert = Alert::example();
+        assert_eq!(webhook(&alert, &watch)["occasion"], "watch");
+        for text in [
+            slack(&alert, &watch).to_string(),
+            event("key", &alert, &watch)["payload"]["summary"].to_string(),
+        ] {
+            assert!(
+                text.contains("[watch]") && !text.contains("drill"),
+                "{text}"
+            );
+        }
+        assert_eq!(webhook(&alert, &facts())["occasion"], "drill");
     }
 
     #[test]

@@ -120,7 +120,7 @@ struct Channel {
 }
 
 impl Notifier {
-    /// Starts to tell of drills, each by its name with its environment. None if nobody is to be told of any.
+    /// Starts to tell of drills, each by its name with its environment, or of a watch, which has the name of its environment. None if nobody is to be told of any.
     ///
     /// # Errors
     /// If nothing could be sent at all.
@@ -189,11 +189,22 @@ impl Notifier {
         );
     }
 
+    /// What somebody should know and has not been told yet: what could not be told, or would have been.
+    pub fn news(&self) -> Vec<String> {
+        self.words.take()
+    }
+
     /// Waits for what is under way, no longer than a channel may take. Yields what somebody should know: what could not be told, or
     /// would have been.
     pub async fn finish(self) -> Vec<String> {
+        let patience = self.patience;
+        self.finish_within(patience + GRACE).await
+    }
+
+    /// The same for somebody who does not want to wait so long.
+    pub async fn finish_within(self, patience: Duration) -> Vec<String> {
         drop(self.sender.0.send(Told::Over));
-        let deadline = Instant::now() + self.patience + GRACE;
+        let deadline = Instant::now() + patience;
         let mut task = self.task;
         match timeout_at(deadline, &mut task).await {
             Ok(Ok(())) => {}

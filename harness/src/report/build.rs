@@ -37,6 +37,7 @@ impl Report {
                 name: drill.name.clone(),
                 about: drill.about.clone(),
                 file: drill.file.display().to_string(),
+                commit: started.drill_commit.clone(),
                 tags: drill.tags.clone(),
                 exercise: drill.exercise.clone(),
             },
@@ -70,6 +71,15 @@ impl Report {
             ..
         } = self.measurement;
         late_p99_s * self.environment.speed > every_s / 4.0 || void > 0
+    }
+
+    /// The drill's file, with its commit as far as that is known.
+    pub(super) fn drill_file(&self) -> String {
+        let file = &self.drill.file;
+        match &self.drill.commit {
+            Some(commit) => format!("{file}@{}", commit.words()),
+            None => file.clone(),
+        }
     }
 
     /// The command for the person who finds a target not restored.

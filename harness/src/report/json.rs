@@ -20,36 +20,33 @@ struct Several<'a> {
     repeats: Vec<Repeats>,
 }
 
-/// Renders one report as an object, or any other number as an object with `format_version` and the array `drills`; both end in a
-/// newline.
+/// Renders one report as an object that ends in a newline.
 ///
 /// Strings are the data as it came. What is not visible in them, or would be an order to a CI server that reads along, is written as
 /// JSON's own escapes, which mean the same.
-pub fn render(reports: &[Report]) -> String {
-    let mut bytes = Vec::new();
-    let mut serializer = Serializer::with_formatter(&mut bytes, Visible(PrettyFormatter::new()));
-    match reports {
-        [only] => only.serialize(&mut serializer),
-        several => Several {
-            format_version: FORMAT_VERSION,
-            drills: several,
-            repeats: repeats(several),
-        }
-        .serialize(&mut serializer),
-    }
-    .expect("a report has no maps with keys that are not strings, and memory takes every write");
-    bytes.push(b'\n');
-    String::from_utf8(bytes).expect("JSON is UTF-8")
+pub fn render(report: &Report) -> String {
+    written(report, PrettyFormatter::new())
+}
+
+/// Renders the reports of several runs, however many there are, as an object with `format_version` and the array `drills`.
+pub fn render_together(reports: &[Report]) -> String {
+    let several = Several {
+        format_version: FORMAT_VERSION,
+        drills: reports,
+        repeats: repeats(reports),
+    };
+    written(&several, PrettyFormatter::new())
 }
 
 /// Renders a value as one line that ends in a newline, with everything escaped that cannot be seen.
-pub(super) fn line<T: Serialize>(value: &T) -> String {
+pub(crate) fn line<T: Serialize>(value: &T) -> String {
+    written(value, CompactFormatter)
+}
+
+fn written<T: Serialize>(value: &T, layout: impl Formatter) -> String {
     let mut bytes = Vec::new();
     value
-        .serialize(&mut Serializer::with_formatter(
-            &mut bytes,
-            Visible(CompactFormatter),
-        ))
+        .serialize(&mut Serializer::with_formatter(&mut bytes, Visible(layout)))
         .expect("no map here has keys that are not strings, and memory takes every write");
     bytes.push(b'\n');
     String::from_utf8(bytes).expect("JSON is UTF-8")
@@ -139,7 +136,7 @@ mod tests {
     #[test]
     fn one_report_is_an_object_and_ends_in_a_newline() {
         let report = sample::failing_rto();
-        let text = render(std::slice::from_ref(&report));
+        let text = render(&report);
         assert!(text.ends_with("}\n"));
         insta::assert_snapshot!("json_of_a_failing_rto", text);
         let value: Value = serde_json::from_str(&text).unwrap();
@@ -147,13 +144,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_one_line_in_which_nothing_gives_orders_and_nothing_is_lost() {
+        let text = "a\n\u{202e}\u{1b}##[error]##vso[x]\u{e0041}";
+        let line = line(&text);
+        let visible = line.strip_suffix('\n').unwrap();
+        assert!(!visible.chars().any(is_invisible), "{line}");
+        assert!(!line.contains("##[") && !line.contains("##vso["), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+
+    #[test]
     fn several_reports_are_an_array_in_an_object() {
         let reports = [sample::passing_failover(), sample::failing_rto()];
-        let value: Value = serde_json::from_str(&render(&reports)).unwrap();
+        let value: Value = serde_json::from_str(&render_together(&reports)).unwrap();
         assert_eq!(value["format_version"], FORMAT_VERSION);
         assert!(value["drills"] == plain(&reports));
-        let none: Value = serde_json::from_str(&render(&[])).unwrap();
+        let none: Value = serde_json::from_str(&render_together(&[])).unwrap();
         assert_eq!(none["drills"], Value::Array(Vec::new()));
+        let alone: Value = serde_json::from_str(&render_together(&reports[..1])).unwrap();
+        assert_eq!(alone["drills"].as_array().map(Vec::len), Some(1));
     }
 
     #[test]
@@ -161,7 +170,7 @@ mod tests {
         let report = sample::hostile(
             "\u{1b}[2J\u{9b}m\r\n::error::x ##[error]y \u{202e}\u{200b}\u{e0041} ]]> \"\\",
         );
-        let text = render(std::slice::from_ref(&report));
+        let text = render(&report);
         assert!(
             !text
                 .chars()

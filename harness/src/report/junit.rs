@@ -15,6 +15,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use super::{Repeats, Report, hostile::harmless, quantity::trimmed, repeats, summary};
 use crate::{
     exit_code::ExitCode,
+    timeline::Commit,
     verdict::{Check, CheckStatus, Judgement, Verdict},
 };
 
@@ -135,6 +136,14 @@ fn suite(report: &Report, repeat: &str) -> TestSuite {
     }
     for (name, value) in [
         ("run_id", report.run.id.clone()),
+        (
+            "git",
+            report
+                .drill
+                .commit
+                .as_ref()
+                .map_or_else(String::new, Commit::words),
+        ),
         ("seed", report.run.seed.to_string()),
         ("environment", report.environment.name.clone()),
         ("speed", trimmed(report.environment.speed, 3)),
@@ -147,6 +156,10 @@ fn suite(report: &Report, repeat: &str) -> TestSuite {
         ("path", judgement.path.join(" -> ")),
         ("flaps", judgement.flaps.to_string()),
     ] {
+        // What is not known is no property.
+        if value.is_empty() {
+            continue;
+        }
         suite.add_property((name, &*harmless(&value)));
     }
 

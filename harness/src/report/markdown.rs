@@ -327,8 +327,8 @@ mod tests {
         assert_eq!(text.matches(told).count(), 1, "{text}");
         let others = [
             super::super::terminal::render(&[report.clone()], &super::super::Style::default()),
-            super::super::html::render(&[report.clone()]),
-            super::super::json::render(&[report]),
+            super::super::html::render(&report, None),
+            super::super::json::render(&report),
         ];
         for other in others {
             assert!(other.contains("through a published port"), "{other}");

@@ -24,7 +24,11 @@ pub mod trace;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{drill::Exercise, timeline::Repeat, verdict::Judgement};
+use crate::{
+    drill::Exercise,
+    timeline::{Commit, Repeat},
+    verdict::Judgement,
+};
 
 pub(crate) use crate::hostile;
 pub use people::Operated;
@@ -37,11 +41,25 @@ pub use style::{ColorChoice, Style, color_choice};
 /// The version of `report.json`. A reader takes every 1.x and ignores what it does not know.
 pub const FORMAT_VERSION: &str = "1.0";
 
-/// The files of these reports, each with its name.
-pub fn files(reports: &[Report]) -> [(&'static str, String); 6] {
+/// The files of one drill's run, each with its name.
+pub fn files(report: &Report) -> [(&'static str, String); 6] {
+    let pages = (json::render(report), html::render(report, None));
+    all_files(pages, std::slice::from_ref(report))
+}
+
+/// The files above those of several runs, however many of them came to a report: each of the same name.
+pub fn files_together(reports: &[Report]) -> [(&'static str, String); 6] {
+    let pages = (
+        json::render_together(reports),
+        html::render_together(reports, None),
+    );
+    all_files(pages, reports)
+}
+
+fn all_files((json, html): (String, String), reports: &[Report]) -> [(&'static str, String); 6] {
     [
-        ("report.json", json::render(reports)),
-        ("report.html", html::render(reports)),
+        ("report.json", json),
+        ("report.html", html),
         ("TEST-drills.xml", junit::render(reports)),
         ("summary.md", markdown::render(reports)),
         ("blackstart.prom", metrics::render(reports)),
@@ -114,6 +132,8 @@ pub struct DrillFacts {
     pub about: String,
     /// Its file.
     pub file: String,
+    /// The commit of that file; null if it is in no repository.
+    pub commit: Option<Commit>,
     /// Its tags.
     pub tags: Vec<String>,
     /// What people say of it; null if nobody has said anything.

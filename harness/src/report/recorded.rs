@@ -26,6 +26,8 @@ pub struct Recorded {
     pub(super) steps: Vec<Step>,
     /// Steps that are not in `steps`, because there were too many.
     pub(super) unlisted: usize,
+    /// What the harness took note of, each with its time in seconds.
+    pub(super) notes: Vec<(f64, String)>,
     /// Of the good samples of the users' probe.
     pub(super) latency: Latency,
     /// What people did.
@@ -305,7 +307,13 @@ impl Recorder {
                     self.recorded.operator.push(operated);
                 }
             }
-            Event::Note { text } => self.step(at, "harness", text, ""),
+            Event::Note { text } => {
+                self.step(at, "harness", text, "");
+                if self.recorded.notes.len() < STEPS {
+                    let text = self.secrets.hide(text).into_owned();
+                    self.recorded.notes.push((at.as_secs_f64(), text));
+                }
+            }
             Event::Interrupted { signal } => self.step(at, "operator", signal, "stops the drill"),
             Event::Aborted { condition, reason } => {
                 self.step(at, "harness", &format!("ended early: {condition}"), reason);

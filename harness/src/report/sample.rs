@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     drill::exercise::{Action, Exercise, Overall, Participant, SignOff, Signed},
-    timeline::{Phase, TierChecked},
+    timeline::{Commit, Phase, TierChecked},
     verdict::{
         Aborted, Bounds, Check, CheckStatus, Durations, FaultReport, Finding, Judgement, Lane,
         Moments, Part, PhaseSpan, Seen, Spell, Verdict,
@@ -171,6 +171,10 @@ fn recorded() -> Recorded {
             step(12.2, "web", "scale web to 0", "acknowledged"),
         ],
         unlisted: 0,
+        notes: vec![(
+            12.4,
+            "scale web: the system itself says that it happened at 12.2 s".to_owned(),
+        )],
         latency,
         drill_sha256: None,
         drill_text: "drill: scale-to-zero\nenvironment: three-tier\n".to_owned(),
@@ -242,6 +246,10 @@ pub(crate) fn passing_failover() -> Report {
             name: "scale-to-zero".to_owned(),
             about: "Every pod of the primary region is gone; readers and writers are on the standby machine in time.".to_owned(),
             file: "drills/scale-to-zero.yaml".to_owned(),
+            commit: Some(Commit {
+                id: "3f2c91a0d4b15e6f708192a3b4c5d6e7f8091a2b".to_owned(),
+                changed: false,
+            }),
             tags: strings(&["weekly", "dns-failover"]),
             exercise: None,
         },
@@ -283,6 +291,7 @@ pub(crate) fn passing_failover() -> Report {
                 propagated: Some(bounds(126.0, 128.1)),
                 first_success: Some(bounds(128.4, 131.9)),
                 recovered: Some(bounds(128.4, 131.9)),
+                declared: None,
                 reverted: Some(bounds(250.0, 250.8)),
                 failed_back: Some(bounds(338.0, 342.9)),
             },
@@ -291,9 +300,11 @@ pub(crate) fn passing_failover() -> Report {
                 detection: Some(bounds(56.0, 60.0)),
                 dns_switch: Some(bounds(61.4, 64.1)),
                 propagation: Some(bounds(49.9, 54.1)),
+                dns_disagreement: None,
                 first_success: Some(bounds(115.8, 119.9)),
                 recovery: Some(bounds(115.8, 119.9)),
                 outage: Some(bounds(114.2, 119.8)),
+                since_declared: None,
                 failback: Some(bounds(87.2, 92.9)),
             },
             parts: vec![
@@ -395,6 +406,7 @@ pub(crate) fn failing_rto() -> Report {
         propagated: Some(bounds(51.6, 52.0)),
         first_success: Some(bounds(52.6, 52.7)),
         recovered: Some(bounds(52.6, 52.7)),
+        declared: None,
         reverted: Some(bounds(58.0, 58.2)),
         failed_back: Some(bounds(70.3, 70.5)),
     };
@@ -403,9 +415,11 @@ pub(crate) fn failing_rto() -> Report {
         detection: Some(bounds(10.2, 12.2)),
         dns_switch: Some(bounds(17.7, 18.0)),
         propagation: Some(bounds(28.6, 29.3)),
+        dns_disagreement: Some(bounds(0.2, 0.6)),
         first_success: Some(bounds(47.4, 47.7)),
         recovery: Some(bounds(47.4, 47.7)),
         outage: Some(bounds(47.4, 47.6)),
+        since_declared: None,
         failback: Some(bounds(12.3, 12.5)),
     };
     judgement.parts = vec![
@@ -582,6 +596,10 @@ pub(crate) fn hostile(text: &str) -> Report {
         name: text(),
         about: text(),
         file: text(),
+        commit: Some(Commit {
+            id: text(),
+            changed: true,
+        }),
         tags: vec![text()],
         exercise: Some(said(&text())),
     };

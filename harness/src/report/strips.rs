@@ -318,6 +318,7 @@ fn marks(report: &Report) -> Vec<(f64, &'static str)> {
         (moments.fault, "fault"),
         (moments.detected, "detected"),
         (moments.switched, "switched"),
+        (moments.declared, "declared"),
         (moments.recovered, "up"),
         (moments.reverted, "revert"),
         (moments.failed_back, "back"),

@@ -19,11 +19,14 @@ use super::{
 };
 use crate::{
     exit_code::ExitCode,
-    verdict::{CheckStatus, Judgement, Verdict},
+    verdict::{Check, CheckStatus, Judgement, Verdict},
 };
 
 /// The columns of the words on the left, `measured` or `restored`.
 const MARGIN: usize = 12;
+
+/// The notes that are shown; all are among the steps of `report.html`.
+const NOTES: usize = 8;
 
 /// The lines of evidence that are shown of an expectation; the rest is in `report.json`.
 const EVIDENCE: usize = 5;
@@ -61,6 +64,7 @@ fn drill(report: &Report, style: &Style) -> Vec<String> {
         people::table(&report.operator, style),
         expectations(report, style),
         findings(judgement, style),
+        notes(report, style),
         measured(report, style),
     ] {
         if !section.is_empty() {
@@ -87,7 +91,7 @@ fn heading(report: &Report, style: &Style) -> Vec<String> {
         style.paint(tone, verdict)
     )];
     let facts = [
-        harmless(&report.drill.file).into_owned(),
+        harmless(&report.drill_file()).into_owned(),
         format!("run {}", harmless(&report.run.id)),
         format!("environment {}", harmless(&report.environment.name)),
     ];
@@ -203,6 +207,18 @@ fn rehearsed(judgement: &Judgement, style: &Style) -> Vec<String> {
     lines
 }
 
+/// The row of a recovery time whose clock people start.
+const DECLARED: &str = "rto from the declaration";
+
+/// The row of the table of phases that an expectation limits.
+fn row_of(check: &Check) -> &str {
+    // What an expectation is called is what it says.
+    if check.kind == "rto" && check.name.contains(" from the declaration") {
+        return DECLARED;
+    }
+    &check.kind
+}
+
 /// The table of phases: what was measured, how well, and when it was over.
 fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
     let (durations, moments) = (&judgement.durations, &judgement.moments);
@@ -251,6 +267,13 @@ fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
             "rto",
         ),
         (
+            "since declared",
+            durations.since_declared,
+            moments.recovered,
+            false,
+            DECLARED,
+        ),
+        (
             "outage",
             durations.outage,
             moments.recovered,
@@ -287,7 +310,7 @@ fn phases(judgement: &Judgement, style: &Style) -> Vec<String> {
         let check = judgement
             .checks
             .iter()
-            .find(|check| check.kind == kind && check.limit_s.is_some());
+            .find(|check| row_of(check) == kind && check.limit_s.is_some());
         let mut line = row(name, &value(duration), &range(duration), &since_fault);
         if let Some(limit) = check.and_then(|check| check.limit_s) {
             let limit = format!("   limit {} s", trimmed(limit, 3));
@@ -327,6 +350,23 @@ fn findings(judgement: &Judgement, style: &Style) -> Vec<String> {
         lines.extend(labelled("finding", &texts, Tone::Warning, style));
     }
     lines
+}
+
+/// What the harness took note of on the way, for example when the target's own system says that it was broken.
+fn notes(report: &Report, style: &Style) -> Vec<String> {
+    let notes = &report.recorded.notes;
+    let mut texts: Vec<String> = notes
+        .iter()
+        .take(NOTES)
+        .map(|(at_s, text)| format!("at {} s: {}", trimmed(*at_s, 1), harmless(text)))
+        .collect();
+    if notes.len() > NOTES {
+        texts.push(format!("{} more in report.html", notes.len() - NOTES));
+    }
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    labelled("note", &texts, Tone::Plain, style)
 }
 
 /// How it was measured, whether all is as it was, and what the drill adds to the exit code.

@@ -98,6 +98,7 @@ pub fn started(plan: &Plan, options: &Options) -> RunStarted {
         run_id: options.run_id.clone(),
         drill: plan.drill.name.clone(),
         drill_file: plan.drill.file.display().to_string(),
+        drill_commit: options.drill_commit.clone(),
         environment: plan.environment.name.clone(),
         started_at: options.started_at.clone(),
         command: options.command.clone(),

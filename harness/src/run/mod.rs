@@ -35,7 +35,7 @@ pub use stop::{Stop, Stopper};
 pub use terms::{KILL_SWITCH, Refusal, Terms};
 pub use watching::watch;
 
-use crate::timeline::{Outcome, Repeat};
+use crate::timeline::{Commit, Outcome, Repeat};
 
 /// What a run is told besides its plan.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ pub struct Options {
     pub seed: u64,
     /// Which of several runs of the drill it is.
     pub repeat: Option<Repeat>,
+    /// The commit of the drill's file, if it is in a repository.
+    pub drill_commit: Option<Commit>,
     /// The command line, for the record.
     pub command: Vec<String>,
     /// The wall's clock when the run began, RFC 3339 in UTC.

@@ -32,18 +32,18 @@ pub enum Refusal {
         /// The environment's name.
         environment: String,
     },
-    /// The drill waits for a person, and nobody is there to be asked.
+    /// The drill needs a person, and nobody is there to be asked.
     #[error(
-        "the drill `{drill}` waits for a person ({file}:{line}: {words}), and nobody is there to be asked; nothing was touched"
+        "the drill `{drill}` needs a person ({file}:{line}: {words}), and nobody is there to be asked; nothing was touched"
     )]
     Pauses {
         /// The drill.
         drill: String,
         /// Its file.
         file: String,
-        /// The line of the first step that waits.
+        /// The line that first needs one.
         line: u32,
-        /// What it waits for.
+        /// What the person is to do.
         words: String,
     },
     /// The kill switch is on.
@@ -83,20 +83,18 @@ impl Terms {
         }
     }
 
-    /// Whether a drill may be begun whose steps may wait for a person. One that touches nothing waits for nobody.
+    /// Whether a drill may be begun that may need a person. One that touches nothing waits for nobody.
     ///
     /// # Errors
     /// Why not.
     pub fn permit_pauses(&self, drill: &Drill) -> Result<(), Refusal> {
-        match drill.pauses().next() {
-            Some(pause) if self.pauses == Pauses::Refused && !self.dry_run => {
-                Err(Refusal::Pauses {
-                    drill: drill.name.clone(),
-                    file: drill.file.display().to_string(),
-                    line: pause.at.line,
-                    words: pause.value.words(),
-                })
-            }
+        match drill.needs_a_person() {
+            Some(need) if self.pauses == Pauses::Refused && !self.dry_run => Err(Refusal::Pauses {
+                drill: drill.name.clone(),
+                file: drill.file.display().to_string(),
+                line: need.at.line,
+                words: need.value,
+            }),
             Some(_) | None => Ok(()),
         }
     }

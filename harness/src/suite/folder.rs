@@ -77,6 +77,18 @@ impl RunFolder {
         })
     }
 
+    /// The folder for the runs of one drill, beside the folders of other drills.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn of_series(&self, drill: &str) -> io::Result<Self> {
+        Ok(Self {
+            reports: self.path.clone(),
+            path: self.of_drill(drill)?,
+            several: true,
+        })
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path

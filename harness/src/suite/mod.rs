@@ -1,5 +1,6 @@
 //! Drills from plan to report: each in a place of its own, recorded in a folder of its own, judged from what is on disk.
 
+mod commit;
 mod folder;
 mod room;
 mod series;
@@ -204,6 +205,7 @@ pub async fn conduct(
         folder: assignment.folder.clone(),
         seed: assignment.seed,
         repeat: assignment.repeat,
+        drill_commit: commit::commit_of(&drill.file).await,
         command: assignment.command.clone(),
         started_at: jiff::Timestamp::now().to_string(),
         limits: StepLimits::default(),

@@ -77,6 +77,7 @@ fn hide_in_run(run: &mut RunStarted, secrets: &Secrets) {
         run_id: _,
         drill: _,
         drill_file,
+        drill_commit: _,
         environment: _,
         started_at: _,
         command,

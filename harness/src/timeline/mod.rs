@@ -186,6 +186,9 @@ pub struct RunStarted {
     /// The drill's file as it was named. Empty in timelines of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub drill_file: String,
+    /// The commit of that file, if it is in a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill_commit: Option<Commit>,
     /// The environment's name.
     pub environment: String,
     /// The wall's clock at the start, RFC 3339 in UTC.
@@ -215,6 +218,25 @@ pub struct RunStarted {
     /// What the variables held that were filled in from the process environment; a secret stands for itself, `${NAME}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
+}
+
+/// The commit of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Commit {
+    /// The commit in which it was changed last, in hexadecimal.
+    pub id: String,
+    /// Whether it was changed since and not committed.
+    #[serde(default)]
+    pub changed: bool,
+}
+
+impl Commit {
+    /// It in few letters, as git shows it.
+    pub fn words(&self) -> String {
+        let short: String = self.id.chars().take(10).collect();
+        let changed = if self.changed { ", changed since" } else { "" };
+        format!("{short}{changed}")
+    }
 }
 
 /// One of several runs of the same drill.

@@ -10,7 +10,9 @@ use crate::episode::Watch;
 use crate::{
     drill::Drill,
     environment::{self, Environment},
-    timeline::{Entry, Event, FaultStep, Outcome, Phase, RunStarted, Sample, TierChecked},
+    timeline::{
+        Act, Entry, Event, FaultStep, Mark, Outcome, Phase, RunStarted, Sample, TierChecked,
+    },
 };
 
 /// Judges a run. Takes the events one by one, so that a run of any length needs the same memory, but for the number of changes that
@@ -24,6 +26,7 @@ pub struct Judge<'a> {
     faults: BTreeMap<usize, Fault>,
     observers: BTreeMap<String, Observations>,
     preflight: Vec<TierChecked>,
+    declared: Vec<Duration>,
     phases: Vec<(Phase, Duration)>,
     ledger: Ledger,
     is_read_back: bool,
@@ -45,6 +48,7 @@ impl<'a> Judge<'a> {
             faults: BTreeMap::new(),
             observers: BTreeMap::new(),
             preflight: Vec::new(),
+            declared: Vec::new(),
             phases: Vec::new(),
             ledger: Ledger::default(),
             is_read_back: false,
@@ -104,6 +108,10 @@ impl<'a> Judge<'a> {
                 *before,
             ),
             Event::Preflight(checked) => self.preflight.push(checked.clone()),
+            Event::Operator {
+                act: Act::Marked(Mark::Declared),
+                ..
+            } => self.declared.push(entry.at),
             Event::Operator { .. } | Event::Note { .. } => {}
             Event::Ledger {
                 before,
@@ -154,6 +162,7 @@ impl<'a> Judge<'a> {
             faults: self.faults,
             observers: self.observers,
             preflight: self.preflight,
+            declared: self.declared,
             phases: self.phases,
             ledger: self.is_read_back.then_some(self.ledger),
             aborted: self.aborted,

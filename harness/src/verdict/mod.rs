@@ -165,6 +165,8 @@ pub struct Moments {
     pub first_success: Option<Bounds>,
     /// The start of the first stable run of good answers.
     pub recovered: Option<Bounds>,
+    /// A person declared an incident.
+    pub declared: Option<Bounds>,
     /// The revert: from the first issued to the last acknowledged.
     pub reverted: Option<Bounds>,
     /// Users are back on the first tier, stable.
@@ -182,12 +184,16 @@ pub struct Durations {
     pub dns_switch: Option<Bounds>,
     /// Switch at the authorities to the last resolver.
     pub propagation: Option<Bounds>,
+    /// From the first authority that answered with another tier to the last one; null with fewer than two, or where one did not switch.
+    pub dns_disagreement: Option<Bounds>,
     /// Fault to first success.
     pub first_success: Option<Bounds>,
     /// The recovery time: fault to recovered.
     pub recovery: Option<Bounds>,
     /// Impact to recovered.
     pub outage: Option<Bounds>,
+    /// An incident declared by a person to recovered.
+    pub since_declared: Option<Bounds>,
     /// Revert to failed back.
     pub failback: Option<Bounds>,
 }

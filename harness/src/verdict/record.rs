@@ -92,6 +92,8 @@ pub(super) struct Record<'a> {
     pub(super) faults: BTreeMap<usize, Fault>,
     pub(super) observers: BTreeMap<String, Observations>,
     pub(super) preflight: Vec<TierChecked>,
+    /// When people declared an incident, in order.
+    pub(super) declared: Vec<Duration>,
     pub(super) phases: Vec<(Phase, Duration)>,
     /// The writes, if the ledger was read back.
     pub(super) ledger: Option<Ledger>,
@@ -240,6 +242,14 @@ impl Observations {
 }
 
 impl Record<'_> {
+    /// When a person declared the incident that a fault led to: after that fault, or else the last time before it.
+    pub(super) fn declared(&self, fault: Span) -> Option<Span> {
+        let after = self.declared.iter().find(|at| **at >= fault.lo);
+        after
+            .or(self.declared.last())
+            .map(|declared| Span::at(*declared))
+    }
+
     /// The probe whose writes are counted.
     pub(super) fn ledger_probe(&self) -> Option<&Probe> {
         let ledger = self.environment.ledger.as_ref()?;

@@ -26,8 +26,12 @@ pub(super) struct Times {
     pub(super) detected: Option<Span>,
     pub(super) switched: Option<Span>,
     pub(super) propagated: Option<Span>,
+    /// How long the authorities answered differently.
+    pub(super) disagreed: Option<Span>,
     pub(super) first_success: Option<Span>,
     pub(super) recovered: Option<Span>,
+    /// A person declared an incident.
+    pub(super) declared: Option<Span>,
     pub(super) reverted: Option<Span>,
     pub(super) failed_back: Option<Span>,
 }
@@ -40,6 +44,7 @@ impl Times {
             detected: detected(record),
             switched: all(record, DnsView::Authority),
             propagated: all(record, DnsView::Recursive),
+            disagreed: disagreed(record),
             reverted: record.reverted(),
             ..Self::default()
         };
@@ -59,6 +64,7 @@ impl Times {
                     .then(|| time.widened(epsilon).not_before(impact.lo))
             };
             times.fault_felt = Some(first.fault);
+            times.declared = record.declared(first.fault);
             times.impact = Some(impact);
             times.first_success = seen(first.disruption.answered_before(revert));
             times.recovered = seen(first.disruption.recovered_before(revert));
@@ -80,6 +86,7 @@ impl Times {
             propagated: bounds(self.propagated),
             first_success: bounds(self.first_success),
             recovered: bounds(self.recovered),
+            declared: bounds(self.declared),
             reverted: bounds(self.reverted),
             failed_back: bounds(self.failed_back),
         }
@@ -95,9 +102,11 @@ impl Times {
             detection: between(self.fault, self.detected),
             dns_switch: between(self.fault, self.switched),
             propagation: between(self.switched, self.propagated),
+            dns_disagreement: self.disagreed.map(Bounds::from),
             first_success: between(self.fault_felt, self.first_success),
             recovery: between(self.fault_felt, self.recovered),
             outage: between(self.impact, self.recovered),
+            since_declared: between(self.declared, self.recovered),
             failback: self
                 .failed_back
                 .zip(self.reverted)
@@ -217,6 +226,22 @@ fn all(record: &Record<'_>, view: DnsView) -> Option<Span> {
         .map(|probe| switched(record, probe, None).map(|edge| edge.span))
         .reduce(|latest, next| Some(latest?.later(next?)))
         .flatten()
+}
+
+/// How long the authorities answered differently: from the first that switched to the last. `None` with fewer than two, or where one
+/// did not switch.
+fn disagreed(record: &Record<'_>) -> Option<Span> {
+    let times: Option<Vec<Span>> = record
+        .dns(DnsView::Authority)
+        .map(|probe| switched(record, probe, None).map(|edge| edge.span))
+        .collect();
+    let times = times.filter(|times| times.len() >= 2)?;
+    let first = Span {
+        lo: times.iter().map(|time| time.lo).min()?,
+        hi: times.iter().filter_map(|time| time.hi).min(),
+    };
+    let last = times.into_iter().reduce(Span::later)?;
+    Some(last.since(first))
 }
 
 /// When a name server first answered with another tier than before the fault, or with a given one, before the revert: after the last

@@ -8,4 +8,4 @@ mod text;
 
 pub use objective::{Held, Limit, Objective, WrongObjective, parse};
 pub use seen::{Latency, Outages, ProbeSummary, Seen, Summary};
-pub use text::{json, render};
+pub use text::render;

@@ -1,10 +1,8 @@
-//! What a watch came to, as text and as JSON.
-
-use std::fmt::Write;
+//! What a watch came to, as text.
 
 use super::{ProbeSummary, Summary};
 use crate::{
-    hostile::{harmless, is_invisible},
+    hostile::harmless,
     report::{
         Style,
         layout::{cut, pad, pad_left, width},
@@ -120,41 +118,4 @@ fn table(probes: &[ProbeSummary], style: &Style) -> Vec<String> {
     lines
         .map(|(place, row)| style.paint(tone(place), &line(row)))
         .collect()
-}
-
-/// A value as one line of JSON without its end, in which everything that cannot be seen, or would be an order to a CI server that reads
-/// along, is written as JSON's own escapes.
-pub fn json(value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_string(value)
-        .expect("nothing shown here has maps with keys that are not strings");
-    let mut result = String::with_capacity(text.len());
-    for (at, character) in text.char_indices() {
-        let rest = &text[at..];
-        if is_invisible(character) || rest.starts_with("##[") || rest.starts_with("##vso[") {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(result, "\\u{unit:04x}").expect("memory takes every write");
-            }
-        } else {
-            result.push(character);
-        }
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_one_line_in_which_nothing_gives_orders_and_nothing_is_lost() {
-        let text = "a\n\u{202e}\u{1b}##[error]##vso[x]\u{e0041}";
-        let line = json(&text);
-        assert!(!line.contains(is_invisible_character), "{line}");
-        assert!(!line.contains("##[") && !line.contains("##vso["), "{line}");
-        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
-    }
-
-    fn is_invisible_character(character: char) -> bool {
-        is_invisible(character)
-    }
 }

@@ -10,6 +10,7 @@ mod program;
 mod reports;
 mod runs;
 mod secrets;
+mod terminal;
 mod trouble;
 mod watch;
 

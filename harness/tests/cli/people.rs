@@ -1,7 +1,8 @@
 //! Drills that wait for people, where there are none, and those who are told.
 
-use std::fs;
+use std::{fs, net::TcpListener};
 
+use nix::sys::signal::Signal;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{method, path},
@@ -49,6 +50,26 @@ fn a_drill_that_waits_for_a_person_is_not_begun_where_nobody_can_be_asked() {
             stderr(&output)
         );
         assert!(!workplace.path().join("reports").exists());
+    }
+}
+
+#[test]
+fn a_time_that_counts_from_what_a_person_says_needs_one() {
+    let workplace = Workplace::new();
+    let file = workplace.path().join("drills/quick.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let expect = "expect:\n  rto: { within: 15m, from: declared }\n";
+    fs::write(&file, text.replace("expect:\n", expect)).unwrap();
+    let check = blackstart(workplace.path(), ["check"]).output().unwrap();
+    assert_eq!(code(&check), 0, "{}", stderr(&check));
+    let output = workplace.run("quick", &[]).output().unwrap();
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    for words in [
+        "drills/quick.yaml:10: declare the incident, from which `rto` counts",
+        "nothing was touched",
+        "`--interactive` on a terminal asks",
+    ] {
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
     }
 }
 
@@ -155,6 +176,47 @@ fn people_are_told_what_happens_and_the_secret_stays_with_them() {
     );
     let after = threads.block_on(server.received_requests()).unwrap();
     assert_eq!(after.len(), told.len(), "a dry run tells nobody");
+}
+
+#[test]
+fn whoever_leaves_at_once_is_kept_two_seconds_for_those_who_are_to_be_told() {
+    let threads = tokio::runtime::Runtime::new().unwrap();
+    let channel = threads.block_on(async {
+        let server = MockServer::start().await;
+        Mock::given(method("POST"))
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&server)
+            .await;
+        server
+    });
+    // It takes connections and never answers, for as long as it may take.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let workplace = Workplace::new();
+    let file = workplace
+        .path()
+        .join("drills/environments/two-machines.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let notify = format!(
+        "notify:\n  - webhook: {{ url: \"{}\" }}\n  - webhook: {{ url: \"http://{}/\", within: 5m }}\n",
+        channel.uri(),
+        silent.local_addr().unwrap()
+    );
+    fs::write(&file, text + &notify).unwrap();
+    let running = workplace.start_endless();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        running.signal(signal);
+    }
+    // This waits for a minute at most.
+    let (status, _, said) = running.end();
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert!(said.contains("for the third time: leaving"), "{said}");
+    assert!(
+        said.contains("not everything could be told in time"),
+        "{said}"
+    );
+    let told = threads.block_on(channel.received_requests()).unwrap();
+    let last = String::from_utf8_lossy(&told.last().unwrap().body).into_owned();
+    assert!(last.contains("for the third time: leaving"), "{last}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Drills that run to their end.
 
-use std::{fs, os::unix::ffi::OsStrExt};
+use std::{
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 use blackstart::{journal, timeline::Event};
 
@@ -117,6 +121,54 @@ fn several_drills_have_a_folder_each_and_an_index_of_all_and_quiet_is_quiet() {
     let printed = fs::read_to_string(run.join("report.json")).unwrap();
     assert_eq!(stdout(&output).trim_end(), printed.trim_end());
     assert!(!stderr(&output).contains("PHASE"), "{}", stderr(&output));
+}
+
+/// Every file that a page of a run leads to, by where it is said.
+fn links(run: &Path) -> Vec<(PathBuf, bool)> {
+    let mut found = Vec::new();
+    for folder in [run.to_owned(), run.join("01"), run.join("02")] {
+        let Ok(page) = fs::read_to_string(folder.join("report.html")) else {
+            continue;
+        };
+        let links = page.split("href=\"").skip(1);
+        let links = links.filter_map(|rest| rest.split('"').next());
+        found.extend(links.filter(|link| !link.starts_with('#')).map(|link| {
+            let file = folder.join(link);
+            let is_there = file.is_file();
+            (file, is_there)
+        }));
+    }
+    found
+}
+
+#[test]
+fn however_many_runs_of_a_drill_there_are_one_report_is_over_all_of_them() {
+    for runs in [1, 2] {
+        let workplace = Workplace::new();
+        let repeat = runs.to_string();
+        let more = ["--repeat", &repeat, "--quiet", "--format", "json"];
+        let output = workplace.measured(&mut workplace.run("quick", &more));
+        assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+        let run = workplace.only_run();
+        let links = links(&run);
+        assert_eq!(links.len(), 2 * runs, "to each run and back: {links:?}");
+        for (file, is_there) in links {
+            assert!(is_there, "a dead link to {}", file.display());
+        }
+        let printed: serde_json::Value = serde_json::from_str(stdout(&output)).unwrap();
+        assert_eq!(printed["drills"].as_array().map(Vec::len), Some(runs));
+        assert_eq!(printed["repeats"][0]["done"], runs);
+        assert_eq!(printed["repeats"][0]["rates"][0]["passed"], runs);
+        let written = || fs::read_to_string(run.join("report.json")).unwrap();
+        let first = written();
+        assert!(stdout(&output) == first, "another report than the file's");
+        let folder = format!("reports/{}", run.file_name().unwrap().to_str().unwrap());
+        let again = blackstart(workplace.path(), ["report", &folder])
+            .output()
+            .unwrap();
+        assert_eq!(code(&again), 0, "{}", stderr(&again));
+        assert!(written() == first, "rebuilt as something else");
+    }
 }
 
 #[test]

@@ -5,11 +5,16 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 use blackstart::timeline::{Entry, Event, Outcome};
 use nix::sys::signal::Signal;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
 use crate::{
     code,
@@ -136,6 +141,107 @@ fn service() -> u16 {
         }
     });
     port
+}
+
+/// A service on this machine that answers well until it is told otherwise.
+struct Switched {
+    port: u16,
+    is_well: Arc<AtomicBool>,
+}
+
+impl Switched {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let is_well = Arc::new(AtomicBool::new(true));
+        let state = Arc::clone(&is_well);
+        thread::spawn(move || {
+            for mut connection in listener.incoming().map_while(Result::ok) {
+                let mut asked = [0; 1024];
+                drop(connection.read(&mut asked));
+                let status = if state.load(Ordering::SeqCst) {
+                    "200 OK"
+                } else {
+                    "503 Service Unavailable"
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nserver: mine/1.0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
+                drop(connection.write_all(answer.as_bytes()));
+            }
+        });
+        Self { port, is_well }
+    }
+
+    fn answer(&self, is_well: bool) {
+        self.is_well.store(is_well, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn an_outage_that_is_watched_is_told_by_its_severity_and_so_is_its_end() {
+    let threads = tokio::runtime::Runtime::new().unwrap();
+    let channels = threads.block_on(async {
+        let server = MockServer::start().await;
+        Mock::given(method("POST"))
+            .respond_with(ResponseTemplate::new(202))
+            .mount(&server)
+            .await;
+        server
+    });
+    let service = Switched::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.yaml");
+    let environment = format!(
+        "environment: mine\nservice: {{ url: \"http://127.0.0.1:{}/\" }}\n\
+         tiers:\n  - {{ tier: live, recognise: {{ header: {{ name: server, contains: mine }} }} }}\n\
+         probes:\n  - http: {{ name: read, every: 100ms }}\n\
+         targets: {{}}\n\
+         notify:\n  - pagerduty: {{ routing-key: \"${{KEY}}\", url: \"{uri}/pagerduty\" }}\n\
+         \x20 - webhook: {{ url: \"{uri}/all\", from: information }}\n",
+        service.port,
+        uri = channels.uri()
+    );
+    fs::write(&file, environment).unwrap();
+    let child = blackstart(folder.path(), ["watch", "mine.yaml", "--quiet"])
+        .env("KEY", "a-key-of-pagerduty")
+        .env_remove("http_proxy")
+        .env_remove("HTTP_PROXY")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Running(child);
+    let told = |path: &str| -> Vec<serde_json::Value> {
+        let requests = threads.block_on(channels.received_requests()).unwrap();
+        let requests = requests.iter().filter(|request| request.url.path() == path);
+        requests
+            .map(|request| serde_json::from_slice(&request.body).unwrap())
+            .collect()
+    };
+    let is_told = |event: &str| told("/all").iter().any(|body| body["event"] == event);
+    wait_until("the watch begins", || is_told("began"));
+    service.answer(false);
+    wait_until("the outage is told", || is_told("users-down"));
+    service.answer(true);
+    wait_until("its end is told", || is_told("served-again"));
+    wait_until("the incident is resolved", || told("/pagerduty").len() == 2);
+    running.signal(Signal::SIGINT);
+    let (status, _, said) = running.end();
+    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+    let all = told("/all");
+    let events: Vec<&str> = all
+        .iter()
+        .map(|body| body["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["began", "users-down", "served-again", "ended"]);
+    assert_eq!(all[1]["severity"], "critical");
+    assert!(all.iter().all(|body| body["occasion"] == "watch"));
+    // From critical on, and the end of what was told.
+    let incident = told("/pagerduty");
+    let actions: Vec<_> = incident.iter().map(|body| &body["event_action"]).collect();
+    assert_eq!(actions, ["trigger", "resolve"]);
+    assert_eq!(incident[0]["dedup_key"], incident[1]["dedup_key"]);
 }
 
 #[test]

@@ -226,6 +226,7 @@ impl Script {
             folder: self.folder().to_owned(),
             seed: 1,
             repeat: None,
+            drill_commit: None,
             command: Vec::new(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             limits: LIMITS,

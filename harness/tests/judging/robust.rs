@@ -192,6 +192,63 @@ fn each_fault_of_a_sequence_has_its_own_clock() {
     }
 }
 
+/// A run in which people declared an incident at these times.
+fn declared(marks: &[u64], plots: &[(&str, Plot<'_>)]) -> Vec<Entry> {
+    let mut entries = run(plots);
+    for mark in marks {
+        let act = Act::Marked(Mark::Declared);
+        let said = entry(ms(*mark), Event::Operator { role: None, act });
+        let at = entries.partition_point(|entry| entry.at <= ms(*mark));
+        entries.insert(at, said);
+    }
+    entries
+}
+
+#[test]
+fn a_clock_that_people_start_counts_from_when_they_did() {
+    use CheckStatus::{Fail, Inconclusive, Pass};
+    let limits = [5000, 15_000].map(|within| Expect::Rto {
+        within: ms(within),
+        from: ClockStart::Declared,
+        to: ClockStop::Stable,
+        pass_rate: None,
+    });
+    let judged = |marks: &[u64], read| {
+        let entries = declared(marks, &[("read", read)]);
+        judge(&drill(limits.to_vec()), &environment(EVERY), &entries)
+    };
+    let statuses = |marks: &[u64], read| {
+        let checks = judged(marks, read).checks;
+        let statuses: Vec<CheckStatus> = checks.iter().map(|check| check.status).collect();
+        [statuses[0], statuses[1]]
+    };
+    // The fault is at 20 s, and users are back at 40 s.
+    assert_eq!(statuses(&[30_000], FAILOVER), [Fail, Pass]);
+    assert_eq!(
+        statuses(&[30_000, 38_000], FAILOVER),
+        [Fail, Pass],
+        "the first counts"
+    );
+    assert_eq!(
+        statuses(&[50_000], FAILOVER),
+        [Pass, Pass],
+        "they were back before that"
+    );
+    assert_eq!(
+        statuses(&[10_000], FAILOVER),
+        [Fail, Fail],
+        "somebody knew beforehand"
+    );
+    // Nobody did, so nothing is known; and where users felt nothing there was nothing to declare.
+    assert_eq!(statuses(&[], FAILOVER), [Inconclusive, Inconclusive]);
+    assert_eq!(statuses(&[], UP), [Pass, Pass]);
+    let judgement = judged(&[30_000], FAILOVER);
+    let since = judgement.durations.since_declared.unwrap();
+    assert!(since.lo <= 10.0 && since.hi >= Some(10.0), "{since:?}");
+    assert_eq!(judgement.moments.declared.map(|at| at.lo), Some(30.0));
+    assert_eq!(judged(&[], FAILOVER).durations.since_declared, None);
+}
+
 #[test]
 fn nothing_at_all_is_a_limit_that_one_failure_breaks() {
     let one: Plot<'_> = &[(0, "primary"), (21_000, "refused"), (21_500, "primary")];
@@ -469,6 +526,12 @@ fn everything() -> Drill {
             within: ms(0),
             from: ClockStart::Impact,
             to: ClockStop::FirstSuccess,
+            pass_rate: None,
+        },
+        Expect::Rto {
+            within: ms(1000),
+            from: ClockStart::Declared,
+            to: ClockStop::Stable,
             pass_rate: None,
         },
         Expect::Outage { within: ms(0) },

@@ -233,6 +233,7 @@ impl Script {
             host: "test".to_owned(),
             seed: 7,
             repeat: None,
+            drill_commit: None,
             speed,
             dry_run: false,
             tiers: vec!["primary".to_owned(), "vm".to_owned()],

@@ -215,6 +215,7 @@ impl Trial {
             folder: folder.clone(),
             seed: 1,
             repeat: None,
+            drill_commit: None,
             command: Vec::new(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             limits: StepLimits {

@@ -277,7 +277,11 @@ pub(super) fn dns(report: &Report) -> Markup {
                 }
                 p {
                     "Switched at every authority: " (moment(judgement.durations.dns_switch)) " after the fault. "
-                    "From there to the last resolver: " (moment(judgement.durations.propagation)) "."
+                    "From there to the last resolver: " (moment(judgement.durations.propagation)) ". "
+                    @match judgement.durations.dns_disagreement {
+                        Some(disagreement) => { "The authorities disagreed for " (value(disagreement)) " " (range(disagreement)) ", from the first that switched to the last." }
+                        None => "Whether authorities disagreed is not known: it takes two of them at least, all of which switched.",
+                    }
                 }
             }
         }

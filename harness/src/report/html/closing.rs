@@ -218,6 +218,7 @@ pub(super) fn appendix(report: &Report) -> Markup {
                     tr { th { "Folder" } td { code { (Foreign(&report.run.folder)) } } }
                     tr { th { "Timeline" } td { "events.ndjson, " (count(recorded.events)) " events" } }
                     tr { th { "Its SHA-256" } td { @match &recorded.events_sha256 { Some(digest) => code.digest { (digest) }, None => "could not be read" } } }
+                    tr { th { "Drill file" } td { code { (Foreign(&report.drill.file)) } @match &report.drill.commit { Some(commit) => { ", commit " code.digest { (Foreign(&commit.id)) } @if commit.changed { ", and changed since" } }, None => ", in no repository" } } }
                     @if let Some(digest) = &recorded.drill_sha256 { tr { th { "SHA-256 of drill.yaml" } td { code.digest { (digest) } } } }
                     tr { th { "Command" } td { code { (Foreign(report.run.command.join(" "))) } } }
                     tr { th { "Exit code" } td { (code.code()) ": " (code.reason()) } }

@@ -76,7 +76,8 @@ pub(super) fn figure(report: &Report) -> Option<Markup> {
                 (patterns())
                 @for (x, label) in scale.ticks() {
                     path.grid d={ "M" (point(x)) " " (point(top - 2.0)) "V" (point(bottom)) } {}
-                    text.tick x=(point(x)) y=(point(bottom + 14.0)) { (label) }
+                    // Half of the last one would be off the page.
+                    text.tick.last[x > WIDTH - 20.0] x=(point(x)) y=(point(bottom + 14.0)) { (label) }
                 }
                 @for (at, lane) in &drawn {
                     text.label x=(point(LEFT - lane.indent)) y=(point(at + 11.5)) { (Foreign(&shortened(&lane.label))) }
@@ -258,6 +259,7 @@ fn marks(report: &Report) -> Vec<(&'static str, Bounds)> {
         ("detected", moments.detected),
         ("dns switched", moments.switched),
         ("caches", moments.propagated),
+        ("declared", moments.declared),
         ("recovered", moments.recovered),
         ("revert", moments.reverted),
         ("failed back", moments.failed_back),

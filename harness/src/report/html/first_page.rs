@@ -50,7 +50,7 @@ fn cover(report: &Report) -> Markup {
             div { dt { "Run" } dd { (Foreign(&report.run.id)) } }
             @if let Some(organisation) = &exercise.organisation { div { dt { "Organisation" } dd { (Foreign(organisation)) } } }
             @if let Some(system) = &exercise.system { div { dt { "System" } dd { (Foreign(system)) } } }
-            div { dt { "Drill file" } dd { (Foreign(&report.drill.file)) } }
+            div { dt { "Drill file" } dd { (Foreign(report.drill_file())) } }
         }
     }
 }
@@ -296,6 +296,7 @@ fn moments(report: &Report) -> Markup {
             "DNS probes",
         ),
         ("first success", moments.first_success, "the users' probe"),
+        ("incident declared", moments.declared, "a person, by a key"),
         (
             "recovered, stable",
             moments.recovered,
@@ -313,6 +314,10 @@ fn moments(report: &Report) -> Markup {
         ),
     ];
     let seen = rows.iter().any(|(_, bounds, _)| bounds.is_some());
+    // Where no people took part nobody could declare anything.
+    let rows = rows
+        .into_iter()
+        .filter(|(_, bounds, source)| bounds.is_some() || *source != "a person, by a key");
     html! {
         section.moments #moments {
             h3 { "Moments" }

@@ -39,34 +39,8 @@ pub enum Paper {
     Letter,
 }
 
-/// Renders one report as a page of its own, or several as an index that leads to the page of each.
-pub fn render(reports: &[Report]) -> String {
-    match reports {
-        [only] => page(only, None),
-        several => index::page(several, None),
-    }
-}
-
-/// The same for paper of a size. [`render`] leaves the size to whoever prints.
-pub fn render_for(reports: &[Report], paper: Paper) -> String {
-    match reports {
-        [only] => page(only, Some(paper)),
-        several => index::page(several, Some(paper)),
-    }
-}
-
-/// A text from outside: one visible line of it, and no markup.
-struct Foreign<T>(T);
-
-impl<T: AsRef<str>> Render for Foreign<T> {
-    fn render_to(&self, page: &mut String) {
-        Escaper::new(page)
-            .write_str(&harmless(self.0.as_ref()))
-            .expect("memory takes every write");
-    }
-}
-
-fn page(report: &Report, paper: Option<Paper>) -> String {
+/// Renders one report as a page. Without a size of paper it is left to whoever prints.
+pub fn render(report: &Report, paper: Option<Paper>) -> String {
     let name = &report.drill.name;
     let body = html! {
         (first_page::first_page(report))
@@ -91,6 +65,22 @@ fn page(report: &Report, paper: Option<Paper>) -> String {
         paper,
         &body,
     )
+}
+
+/// Renders the reports of several runs, however many there are, as an index that leads to the page of each.
+pub fn render_together(reports: &[Report], paper: Option<Paper>) -> String {
+    index::page(reports, paper)
+}
+
+/// A text from outside: one visible line of it, and no markup.
+struct Foreign<T>(T);
+
+impl<T: AsRef<str>> Render for Foreign<T> {
+    fn render_to(&self, page: &mut String) {
+        Escaper::new(page)
+            .write_str(&harmless(self.0.as_ref()))
+            .expect("memory takes every write");
+    }
 }
 
 /// The frame of every page.
@@ -139,7 +129,7 @@ fn words_of_style(text: &str) -> String {
 /// The data that the page was made of, for programs, where it is small.
 fn data(report: &Report) -> Markup {
     // A `<` would end the element; in JSON it stands in strings only, where it can be spelled otherwise.
-    let text = json::render(std::slice::from_ref(report)).replace('<', "\\u003c");
+    let text = json::render(report).replace('<', "\\u003c");
     html! {
         @if text.len() <= EMBEDDED {
             script type="application/json" id="drill-report" { (PreEscaped(text)) }

@@ -46,7 +46,7 @@ fn markup(page: &str) -> (Vec<String>, Vec<String>) {
 #[test]
 fn a_page_has_all_fifteen_sections_and_stands_alone() {
     for report in all() {
-        let page = render(std::slice::from_ref(&report));
+        let page = render(&report, None);
         for number in 1..=15 {
             assert!(
                 page.contains(&format!("id=\"section-{number}\"")) || [2, 3].contains(&number),
@@ -70,7 +70,7 @@ fn a_page_has_all_fifteen_sections_and_stands_alone() {
 
 #[test]
 fn text_from_outside_stays_text() {
-    let plain = render(&[sample::hostile("harmless")]);
+    let plain = render(&sample::hostile("harmless"), None);
     let expected = markup(&plain);
     let attacks = [
         "<script>alert(1)</script>",
@@ -85,7 +85,7 @@ fn text_from_outside_stays_text() {
         "&lt;b&gt;",
     ];
     for text in attacks.into_iter().chain(sample::HOSTILE) {
-        let page = render(&[sample::hostile(text)]);
+        let page = render(&sample::hostile(text), None);
         assert_eq!(markup(&page), expected, "{text:?} changed the markup");
         assert!(
             !page
@@ -96,13 +96,13 @@ fn text_from_outside_stays_text() {
         let style = &page[page.find("<style>").unwrap()..page.find("</style>").unwrap()];
         assert_eq!(style.matches('{').count(), style.matches('}').count());
         assert!(!style.contains("body{display"), "{text:?}");
-        let index = render(&[sample::hostile(text), sample::failing_rto()]);
+        let index = render_together(&[sample::hostile(text), sample::failing_rto()], None);
         assert_eq!(
             markup(&index).0.len(),
-            markup(&render(&[
-                sample::hostile("harmless"),
-                sample::failing_rto()
-            ]))
+            markup(&render_together(
+                &[sample::hostile("harmless"), sample::failing_rto()],
+                None
+            ))
             .0
             .len()
         );
@@ -114,13 +114,13 @@ fn text_from_outside_stays_text() {
 fn what_people_have_said_is_on_the_page_and_the_rest_is_left_blank() {
     let mut report = sample::passing_failover();
     let blanks = |page: &str| page.matches("class=\"line\"").count();
-    let before = render(std::slice::from_ref(&report));
+    let before = render(&report, None);
     report.drill.exercise = Some(Exercise {
         owner: Some("platform team".to_owned()),
         observers: vec!["B. Baker".to_owned(), "C. Charlie".to_owned()],
         ..Exercise::default()
     });
-    let after = render(std::slice::from_ref(&report));
+    let after = render(&report, None);
     assert!(after.contains("platform team") && after.contains("B. Baker; C. Charlie"));
     assert_eq!(blanks(&after) + 2, blanks(&before));
 }
@@ -139,21 +139,24 @@ fn several_runs_of_a_drill_have_one_page_over_them() {
             report
         })
         .collect();
-    let page = render(&runs);
+    let page = render_together(&runs, None);
     assert!(page.contains("href=\"./07/report.html\""));
     assert!(page.contains("at least 77.9 % of such runs pass"));
     assert_eq!(page.matches("<circle class=\"dot\"").count(), 12);
-    assert!(render(&runs[..1]).contains("run 1 of 12"));
+    assert!(render(&runs[0], None).contains("run 1 of 12"));
+    // One that ended after its first run has a page over it, too.
+    let alone = render_together(&runs[..1], None);
+    assert!(alone.contains("href=\"./01/report.html\"") && !alone.contains("../report.html"));
 }
 
 #[test]
 fn the_data_in_the_page_is_that_of_report_json() {
     let report = sample::hostile("</script><!-- <b> & \u{2028}");
-    let page = render(std::slice::from_ref(&report));
+    let page = render(&report, None);
     let (_, data) = page.split_once("id=\"drill-report\">").expect("data");
     let (data, _) = data.split_once("</script>").expect("its end");
     let read: serde_json::Value = serde_json::from_str(data).unwrap();
-    let written = json::render(std::slice::from_ref(&report));
+    let written = json::render(&report);
     let other: serde_json::Value = serde_json::from_str(&written).unwrap();
     assert_eq!(read, other);
 }
@@ -168,7 +171,7 @@ fn one_sentence_says_what_came_of_it() {
 fn the_index_leads_to_the_page_of_each_drill() {
     let mut strange = sample::failing_rto();
     "a b/ü".clone_into(&mut strange.drill.name);
-    let page = render(&[sample::passing_failover(), strange]);
+    let page = render_together(&[sample::passing_failover(), strange], None);
     assert!(page.contains("href=\"./scale-to-zero/report.html\""));
     assert!(page.contains("href=\"./a%20b/%C3%BC/report.html\""));
     assert!(page.contains("1 of 2 drills passed."));
@@ -176,8 +179,9 @@ fn the_index_leads_to_the_page_of_each_drill() {
 
 #[test]
 fn paper_is_of_the_size_that_is_asked_for() {
-    let report = [sample::passing_failover()];
-    assert!(!render(&report).contains("size:A4;"));
-    assert!(render_for(&report, Paper::A4).contains("@page{size:A4;"));
-    assert!(render_for(&report, Paper::Letter).contains("@page{size:letter;"));
+    let report = sample::passing_failover();
+    let sized = |paper| render(&report, paper);
+    assert!(!sized(None).contains("size:A4;"));
+    assert!(sized(Some(Paper::A4)).contains("@page{size:A4;"));
+    assert!(sized(Some(Paper::Letter)).contains("@page{size:letter;"));
 }

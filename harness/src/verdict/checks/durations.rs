@@ -65,11 +65,29 @@ pub(super) fn rto(scene: Scene<'_>, within: Duration, from: ClockStart, to: Cloc
         let again = to == ClockStop::Stable && attributed.disruption.bad >= REAL;
         attributed.is_first || again
     };
-    let measure = |attributed: &Attributed, stop: Span, impact: Span| match from {
-        ClockStart::Fault => stop.since(attributed.fault),
-        ClockStart::Impact => stop.since(impact),
+    let record = scene.record;
+    let clock = |attributed: &Attributed, impact: Span| match from {
+        ClockStart::Fault => Some(attributed.fault),
+        ClockStart::Impact => Some(impact),
+        ClockStart::Declared => record.declared(attributed.fault),
     };
-    longest(scene, within, to, scene.record.revert(), counted, measure)
+    let measure = |attributed: &Attributed, stop: Span, impact: Span| {
+        stop.since(clock(attributed, impact).unwrap_or(impact))
+    };
+    let outcome = longest(scene, within, to, record.revert(), counted, measure);
+    if from != ClockStart::Declared || scene.disruptions.is_empty() {
+        return outcome;
+    }
+    // Users were disrupted, and the clock was never started: nothing is known, however soon they were back.
+    match record.declared.first() {
+        Some(declared) => {
+            outcome.with_evidence([format!("an incident was declared {}", words::at(*declared))])
+        }
+        None => Outcome::inconclusive(
+            "not measured",
+            "nobody declared an incident, from which it counts: key 2 of `run --interactive`",
+        ),
+    }
 }
 
 /// What users went through, whatever ended it: a service that only came back because the fault was taken away had an outage of
