@@ -106,19 +106,12 @@ fn command(programs: &Programs, fault: &drill::Fault) -> Result<Command, Provide
 }
 
 fn programs<'a>(environment: &'a Environment, target: &str) -> Result<&'a Programs, ProviderError> {
-    match environment.targets.get(target) {
-        Some(Target::Command(programs)) => Ok(programs),
-        Some(
-            Target::Lab(_)
-            | Target::Docker(_)
-            | Target::Kubernetes(_)
-            | Target::Aws(_)
-            | Target::Azure(_),
-        )
-        | None => Err(ProviderError::UnknownTarget {
+    let Some(Target::Command(programs)) = environment.targets.get(target) else {
+        return Err(ProviderError::UnknownTarget {
             target: target.to_owned(),
-        }),
-    }
+        });
+    };
+    Ok(programs)
 }
 
 impl Provider for ProgramsProvider {

@@ -138,17 +138,13 @@ fn need(named: &AwsAccount) -> Need {
 
 /// The accounts that an environment names.
 fn accounts(environment: &Environment) -> impl Iterator<Item = &AwsAccount> {
-    environment
-        .targets
-        .values()
-        .filter_map(|target| match target {
-            Target::Aws(resource) => Some(&resource.account),
-            Target::Lab(_)
-            | Target::Docker(_)
-            | Target::Kubernetes(_)
-            | Target::Command(_)
-            | Target::Azure(_) => None,
-        })
+    environment.targets.values().filter_map(|target| {
+        if let Target::Aws(resource) = target {
+            Some(&resource.account)
+        } else {
+            None
+        }
+    })
 }
 
 /// The resource that a target is.
@@ -156,19 +152,12 @@ fn resource<'a>(
     environment: &'a Environment,
     target: &str,
 ) -> Result<&'a AwsResource, ProviderError> {
-    match environment.targets.get(target) {
-        Some(Target::Aws(resource)) => Ok(resource),
-        Some(
-            Target::Lab(_)
-            | Target::Docker(_)
-            | Target::Kubernetes(_)
-            | Target::Command(_)
-            | Target::Azure(_),
-        )
-        | None => Err(ProviderError::UnknownTarget {
+    let Some(Target::Aws(resource)) = environment.targets.get(target) else {
+        return Err(ProviderError::UnknownTarget {
             target: target.to_owned(),
-        }),
-    }
+        });
+    };
+    Ok(resource)
 }
 
 impl AwsProvider {

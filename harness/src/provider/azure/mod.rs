@@ -146,17 +146,13 @@ pub(super) fn here() -> Need {
 
 /// The subscriptions that an environment names.
 fn accounts(environment: &Environment) -> impl Iterator<Item = &AzureAccount> {
-    environment
-        .targets
-        .values()
-        .filter_map(|target| match target {
-            Target::Azure(resource) => Some(&resource.account),
-            Target::Lab(_)
-            | Target::Docker(_)
-            | Target::Kubernetes(_)
-            | Target::Aws(_)
-            | Target::Command(_) => None,
-        })
+    environment.targets.values().filter_map(|target| {
+        if let Target::Azure(resource) = target {
+            Some(&resource.account)
+        } else {
+            None
+        }
+    })
 }
 
 /// The resource that a target is.
@@ -164,19 +160,12 @@ fn resource<'a>(
     environment: &'a Environment,
     target: &str,
 ) -> Result<&'a AzureResource, ProviderError> {
-    match environment.targets.get(target) {
-        Some(Target::Azure(resource)) => Ok(resource),
-        Some(
-            Target::Lab(_)
-            | Target::Docker(_)
-            | Target::Kubernetes(_)
-            | Target::Aws(_)
-            | Target::Command(_),
-        )
-        | None => Err(ProviderError::UnknownTarget {
+    let Some(Target::Azure(resource)) = environment.targets.get(target) else {
+        return Err(ProviderError::UnknownTarget {
             target: target.to_owned(),
-        }),
-    }
+        });
+    };
+    Ok(resource)
 }
 
 impl AzureProvider {

@@ -258,19 +258,12 @@ fn containers<'a>(
     environment: &'a Environment,
     target: &str,
 ) -> Result<&'a Containers, ProviderError> {
-    match environment.targets.get(target) {
-        Some(Target::Docker(containers)) => Ok(containers),
-        Some(
-            Target::Lab(_)
-            | Target::Kubernetes(_)
-            | Target::Aws(_)
-            | Target::Command(_)
-            | Target::Azure(_),
-        )
-        | None => Err(ProviderError::UnknownTarget {
+    let Some(Target::Docker(containers)) = environment.targets.get(target) else {
+        return Err(ProviderError::UnknownTarget {
             target: target.to_owned(),
-        }),
-    }
+        });
+    };
+    Ok(containers)
 }
 
 #[derive(Debug)]

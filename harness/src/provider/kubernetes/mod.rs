@@ -131,34 +131,23 @@ fn need(named: &Cluster) -> Need {
 
 /// The clusters that an environment names.
 fn clusters(environment: &Environment) -> impl Iterator<Item = &Cluster> {
-    environment
-        .targets
-        .values()
-        .filter_map(|target| match target {
-            Target::Kubernetes(objects) => Some(&objects.cluster),
-            Target::Lab(_)
-            | Target::Docker(_)
-            | Target::Aws(_)
-            | Target::Command(_)
-            | Target::Azure(_) => None,
-        })
+    environment.targets.values().filter_map(|target| {
+        if let Target::Kubernetes(objects) = target {
+            Some(&objects.cluster)
+        } else {
+            None
+        }
+    })
 }
 
 /// The objects that a target is.
 fn objects<'a>(environment: &'a Environment, target: &str) -> Result<&'a Objects, ProviderError> {
-    match environment.targets.get(target) {
-        Some(Target::Kubernetes(objects)) => Ok(objects),
-        Some(
-            Target::Lab(_)
-            | Target::Docker(_)
-            | Target::Aws(_)
-            | Target::Command(_)
-            | Target::Azure(_),
-        )
-        | None => Err(ProviderError::UnknownTarget {
+    let Some(Target::Kubernetes(objects)) = environment.targets.get(target) else {
+        return Err(ProviderError::UnknownTarget {
             target: target.to_owned(),
-        }),
-    }
+        });
+    };
+    Ok(objects)
 }
 
 impl KubernetesProvider {

@@ -125,19 +125,12 @@ pub(super) fn target<'a>(
     environment: &'a Environment,
     name: &str,
 ) -> Result<(&'a Target, &'a Resource), ProviderError> {
-    match environment.targets.get(name) {
-        Some(target @ Target::Lab(resource)) => Ok((target, resource)),
-        Some(
-            Target::Docker(_)
-            | Target::Kubernetes(_)
-            | Target::Aws(_)
-            | Target::Command(_)
-            | Target::Azure(_),
-        )
-        | None => Err(ProviderError::UnknownTarget {
+    let Some(target @ Target::Lab(resource)) = environment.targets.get(name) else {
+        return Err(ProviderError::UnknownTarget {
             target: name.to_owned(),
-        }),
-    }
+        });
+    };
+    Ok((target, resource))
 }
 
 impl Change {
