@@ -54,7 +54,7 @@ pub enum AwsKind {
     DatabaseCluster(String),
     /// A load balancer of Elastic Load Balancing, by its ARN.
     LoadBalancer(String),
-    /// An alarm of CloudWatch, by its name.
+    /// An alarm of `CloudWatch`, by its name.
     Alarm(String),
 }
 
@@ -70,8 +70,11 @@ pub struct AwsRecord {
     pub kind: String,
 }
 
+/// The word of a kind, what makes it of a name, and what the name is.
+type Named = (&'static str, fn(String) -> AwsKind, &'static str);
+
 /// The kinds that a target names by one text, with their words, and what the text is.
-pub(crate) const KINDS: [(&str, fn(String) -> AwsKind, &str); 9] = [
+pub(crate) const KINDS: [Named; 9] = [
     (
         "security-group",
         AwsKind::SecurityGroup,

@@ -267,6 +267,17 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                 )
                 .with_hint("give its `command:` a `health: { run: […] }`"),
             ),
+            Some(Target::Aws(resource)) if !resource.is_observable() => context.push(
+                Problem::error(
+                    context.file(),
+                    node.place,
+                    format!(
+                        "a {} has no opinion about its health",
+                        resource.kind.as_str()
+                    ),
+                )
+                .with_hint("watch a health-check, a target-group, an alarm or a database"),
+            ),
             // A container may have a health check of its own, which only the engine knows.
             Some(target) if target.resource().is_none() => {}
             Some(
@@ -301,17 +312,6 @@ fn check_observers(context: &Context<'_>, document: &Document, environment: &Env
                     ),
                 ),
             },
-            Some(Target::Aws(resource)) if !resource.is_observable() => context.push(
-                Problem::error(
-                    context.file(),
-                    node.place,
-                    format!(
-                        "a {} has no opinion about its health",
-                        resource.kind.as_str()
-                    ),
-                )
-                .with_hint("watch a health-check, a target-group, an alarm or a database"),
-            ),
             Some(
                 Target::Docker(_)
                 | Target::Kubernetes(_)

@@ -67,6 +67,16 @@ impl Provider for Bindings {
         self.of(binding)?.recall(undo)
     }
 
+    fn findings<'a>(&'a self, environment: &'a Environment) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let mut findings = Vec::new();
+            for provider in self.0.values() {
+                findings.extend(provider.findings(environment).await);
+            }
+            findings
+        })
+    }
+
     fn health<'a>(
         &'a self,
         environment: &'a Environment,

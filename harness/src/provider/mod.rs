@@ -165,6 +165,10 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Turns what was captured back into the fault that it undoes, for somebody who has neither the drill nor the environment.
     /// Changes nothing.
     fn recall(&self, undo: &Undo) -> Result<Box<dyn Fault>, ProviderError>;
+    /// Looks for traps in how the service of an environment is really set up, as far as this user may see it: in words. Changes nothing.
+    fn findings<'a>(&'a self, _environment: &'a Environment) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async { Vec::new() })
+    }
     /// Reads what the system itself thinks of a target.
     fn health<'a>(
         &'a self,

@@ -5,11 +5,24 @@ use super::{
     looking::Looking,
     step::attempt,
 };
-use crate::timeline::{Event, FaultStep};
+use crate::{
+    provider::ProviderError,
+    timeline::{Event, FaultStep},
+};
 
 impl Engine<'_> {
     /// Reads what would restore each target, and touches none.
     pub(super) async fn rehearse(&mut self, looking: &mut Looking) -> Result<(), Halt> {
+        let environment = &self.plan.environment;
+        let looking_for_traps = attempt(self.limits.capture, async {
+            Ok::<_, ProviderError>(self.provider.findings(environment).await)
+        });
+        // What takes too long, or may not be read, is not found: nothing depends on it.
+        let findings = Self::meanwhile(&mut self.recorder, looking, looking_for_traps).await;
+        for finding in findings.unwrap_or_default() {
+            let text = format!("warning: {finding}");
+            self.recorder.record(Event::Note { text });
+        }
         let mut touched = Vec::new();
         for id in 0..self.faults.len() {
             self.may_go_on()?;

@@ -1,6 +1,6 @@
 //! The phases of a run, in order. Nothing leaves this file with a captured target that was not reverted, or named.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -22,7 +22,7 @@ use crate::{
     drill::Hold,
     journal::{self, Access, Header, Owner, Record},
     plan::Plan,
-    provider::{Fault, ProviderError, Undo, site::Site},
+    provider::{Fault, Provider, ProviderError, Undo, site::Site},
     recovery::Guarding,
     suite::EVENTS,
     timeline::{Event, Outcome, Phase, file::Writer},
@@ -81,6 +81,7 @@ pub async fn run(
         journal,
         outlives: site.access().iter().any(Access::outlives_the_harness),
         guarding: None,
+        provider: Arc::clone(site.provider()),
         faults,
         undos: Vec::new(),
         limits: options.limits,
@@ -147,6 +148,8 @@ pub(super) struct Engine<'a> {
     outlives: bool,
     /// What restores when this process cannot.
     pub(super) guarding: Option<Guarding>,
+    /// What reaches the targets.
+    pub(super) provider: Arc<dyn Provider>,
     pub(super) faults: Vec<Box<dyn Fault>>,
     /// What was captured, in the order of capture: the fault's number and what restores it.
     pub(super) undos: Vec<(usize, Undo)>,

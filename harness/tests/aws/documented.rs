@@ -73,7 +73,7 @@ fn environment_of(aws: &str, target: &str) -> Environment {
 
 async fn refused(environment: &Environment) -> String {
     let attached = attach(environment, None).await;
-    attached.err().expect("is attached").to_string()
+    attached.expect_err("is attached").to_string()
 }
 
 pub(crate) async fn credentials_that_are_not_accepted_are_told() {

@@ -9,6 +9,7 @@
 mod capacity;
 mod databases;
 mod documented;
+mod findings;
 mod health_checks;
 mod kills;
 mod rig;
@@ -89,6 +90,8 @@ fn trials() -> ExitCode {
             a_writer_that_somebody_chose_meanwhile_is_told_and_left,
             what_cannot_fail_over_is_named,
             the_status_of_a_database_and_the_state_of_an_alarm_are_read;
+        findings:
+            what_would_keep_a_service_from_failing_over_is_found;
         kills:
             one_drill_breaks_and_restores_a_lab_and_an_account,
             an_account_is_restored_by_the_guard_when_the_harness_is_killed,

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 /// No condition takes longer on however busy a machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 /// How long moto may take to start.
-const STARTED: Duration = Duration::from_secs(60);
+const STARTED: Duration = Duration::from_mins(1);
 /// The account that moto stands in for.
 pub(crate) const ACCOUNT: &str = "123456789012";
 pub(crate) const REGION: &str = "eu-central-1";
@@ -160,12 +160,17 @@ impl Rig {
         text
     }
 
-    /// Asks Route 53 as moto has it, as somebody else.
+    /// Asks Route 53 or CloudFront as moto has them, as somebody else.
     pub(crate) async fn rest(&self, method: &str, path: &str, body: &str) -> String {
+        let service = if path.starts_with("/2013-04-01/") {
+            "route53"
+        } else {
+            "cloudfront"
+        };
         let request = self
             .client
             .request(method.parse().unwrap(), format!("{}{path}", self.endpoint))
-            .header("authorization", authorization("route53"))
+            .header("authorization", authorization(service))
             .header("content-type", "application/xml")
             .body(body.to_owned());
         let answer = request.send().await.unwrap();

@@ -6,6 +6,9 @@ use blackstart::{drill::Fault, provider::Current};
 
 use crate::rig::{Rig, all_texts, text_of};
 
+/// Names and values.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 fn block() -> Fault {
     Fault::BlockIngress {
         target: "it".to_owned(),
@@ -16,7 +19,7 @@ fn block() -> Fault {
 pub(crate) async fn group(rig: &Rig, name: &str) -> String {
     let group = empty_group(rig, name).await;
     let other = empty_group(rig, &format!("{name}-other")).await;
-    let rules: [(&[(&str, &str)], &[(&str, &str)]); 4] = [
+    let rules: [(Pairs<'_>, Pairs<'_>); 4] = [
         (
             &[
                 ("IpPermissions.1.IpProtocol", "tcp"),

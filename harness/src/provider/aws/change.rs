@@ -103,6 +103,10 @@ pub fn planned(resource: &AwsResource, fault: &drill::Fault) -> Result<Planned, 
 }
 
 impl Change {
+    fn is_of_a_cluster(&self) -> bool {
+        matches!(self.resource.kind, AwsKind::DatabaseCluster(_))
+    }
+
     /// What is done, in words.
     pub(super) fn describe(&self) -> String {
         let what = &self.resource;
@@ -120,10 +124,10 @@ impl Change {
                     .collect();
                 format!("give {what} the weights {}", weights.join(", "))
             }
-            Action::FailoverDatabase => match what.kind {
-                AwsKind::DatabaseCluster(_) => format!("make a reader of {what} its writer"),
-                _ => format!("reboot {what} with failover to its standby"),
-            },
+            Action::FailoverDatabase if self.is_of_a_cluster() => {
+                format!("make a reader of {what} its writer")
+            }
+            Action::FailoverDatabase => format!("reboot {what} with failover to its standby"),
             Action::LoseZone(zone) => format!("shift the traffic of {what} away from {zone}"),
         }
     }
@@ -148,12 +152,12 @@ impl Change {
                 format!("set {what} back as it was")
             }
             Action::ShiftWeights(_) => format!("give {what} back the weights that they had"),
-            Action::FailoverDatabase => match what.kind {
-                AwsKind::DatabaseCluster(_) => {
-                    format!("make the former writer of {what} its writer again")
-                }
-                _ => format!("see that {what} is available; it stays where it is"),
-            },
+            Action::FailoverDatabase if self.is_of_a_cluster() => {
+                format!("make the former writer of {what} its writer again")
+            }
+            Action::FailoverDatabase => {
+                format!("see that {what} is available; it stays where it is")
+            }
             Action::LoseZone(_) => format!("cancel the zonal shift of {what}"),
         }
     }
@@ -166,13 +170,11 @@ impl Change {
                 "connections that are tracked live on; those that a rule for 0.0.0.0/0 let in may be cut at once",
                 "target health and an alias that evaluates it do not see this: only checks from outside fail",
             ],
-            Action::BreakHealthPath(_) => match self.resource.kind {
-                AwsKind::HealthCheck(_) => vec![US_EAST_1],
-                _ => vec![
-                    "a load balancer all of whose targets are unhealthy sends requests to all of them: users may see nothing of it",
-                    "what manages the target group, such as the load balancer controller of Kubernetes, may set its path back",
-                ],
-            },
+            Action::BreakHealthPath(_) if self.resource.kind.is_global() => vec![US_EAST_1],
+            Action::BreakHealthPath(_) => vec![
+                "a load balancer all of whose targets are unhealthy sends requests to all of them: users may see nothing of it",
+                "what manages the target group, such as the load balancer controller of Kubernetes, may set its path back",
+            ],
             Action::Stop => vec![
                 "an instance of an Auto Scaling group would be replaced: its group's processes are suspended meanwhile",
                 "what is on instance store volumes is lost, and a public address that is not elastic is another one afterwards",

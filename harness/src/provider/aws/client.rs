@@ -115,7 +115,7 @@ impl Client {
             .user_agent(concat!("blackstart/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|source| AwsError::Client {
-                account: account.clone(),
+                account: Box::new(account.clone()),
                 source,
             })?;
         Ok(Self {
@@ -244,14 +244,7 @@ impl Client {
             };
             let wait = longest.mul_f64(fastrand::f64());
             if Instant::now() + wait > deadline {
-                return Err(match error {
-                    AwsError::Throttled { what, code, .. } => AwsError::Throttled {
-                        what,
-                        attempts,
-                        code,
-                    },
-                    error => error,
-                });
+                return Err(error.after(attempts));
             }
             sleep(wait).await;
             longest = (longest * 2).min(LONGEST_WAIT);
@@ -349,10 +342,13 @@ impl Client {
                 Failure::Final(error)
             };
         };
-        match AwsError::of(complaint, request.what, status, &self.account) {
-            throttled @ AwsError::Throttled { .. } => Failure::NotBegun(throttled),
-            error if status >= 500 => Failure::Unknown(error),
-            error => Failure::Final(error),
+        let error = AwsError::of(complaint, request.what, status, &self.account);
+        if matches!(error, AwsError::Throttled { .. }) {
+            Failure::NotBegun(error)
+        } else if status >= 500 {
+            Failure::Unknown(error)
+        } else {
+            Failure::Final(error)
         }
     }
 
@@ -412,7 +408,7 @@ impl Client {
         }
         let fetched = self.provider.provide_credentials().await;
         let fetched = fetched.map_err(|source| AwsError::NoCredentials {
-            account: self.account.clone(),
+            account: Box::new(self.account.clone()),
             source: Box::new(source),
         })?;
         *kept = Some(fetched.clone());

@@ -76,12 +76,12 @@ impl Connection {
             }),
         };
         let region = region.ok_or_else(|| AwsError::NoRegion {
-            account: account.clone(),
+            account: Box::new(account.clone()),
         })?;
         let provider = config
             .credentials_provider()
             .ok_or_else(|| AwsError::NoCredentials {
-                account: account.clone(),
+                account: Box::new(account.clone()),
                 source: Box::new(CredentialsError::not_loaded("nobody was asked for any")),
             })?;
         let client = Client::new(&account, &region, provider)?;
@@ -103,7 +103,7 @@ impl Connection {
             .is_some_and(|meant| *meant != number)
         {
             return Err(AwsError::WrongAccount {
-                named: account,
+                named: Box::new(account),
                 now: number,
             });
         }
@@ -123,7 +123,7 @@ impl Connection {
         };
         AwsError::NotFound {
             resource: resource.to_string(),
-            account: self.account.clone(),
+            account: Box::new(self.account.clone()),
             hint: format!(
                 "aws {hint}{}{}{}",
                 flag("profile", self.account.profile.as_deref()),

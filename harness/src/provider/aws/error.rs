@@ -65,7 +65,7 @@ pub enum AwsError {
     )]
     NoRegion {
         /// What was looked for.
-        account: AwsAccount,
+        account: Box<AwsAccount>,
     },
     /// There are no credentials.
     #[error(
@@ -74,7 +74,7 @@ pub enum AwsError {
     )]
     NoCredentials {
         /// What was looked for.
-        account: AwsAccount,
+        account: Box<AwsAccount>,
         /// Why.
         source: Box<CredentialsError>,
     },
@@ -82,7 +82,7 @@ pub enum AwsError {
     #[error("the client of {account} could not be set up")]
     Client {
         /// What was to be reached.
-        account: AwsAccount,
+        account: Box<AwsAccount>,
         /// Why.
         source: reqwest::Error,
     },
@@ -92,7 +92,7 @@ pub enum AwsError {
     )]
     WrongAccount {
         /// What was looked for.
-        named: AwsAccount,
+        named: Box<AwsAccount>,
         /// Whose the credentials are.
         now: String,
     },
@@ -100,7 +100,7 @@ pub enum AwsError {
     #[error("{account} cannot be reached: {reason}")]
     Unopened {
         /// The account.
-        account: AwsAccount,
+        account: Box<AwsAccount>,
         /// Why.
         reason: String,
     },
@@ -157,7 +157,7 @@ pub enum AwsError {
         /// What was asked.
         what: String,
         /// Which credentials.
-        account: AwsAccount,
+        account: Box<AwsAccount>,
         /// The code of the answer.
         code: String,
         /// What AWS said.
@@ -171,7 +171,7 @@ pub enum AwsError {
         /// What was asked.
         what: String,
         /// Which credentials.
-        account: AwsAccount,
+        account: Box<AwsAccount>,
         /// What AWS said.
         message: String,
     },
@@ -205,7 +205,7 @@ pub enum AwsError {
         /// What was looked for.
         resource: String,
         /// Where.
-        account: AwsAccount,
+        account: Box<AwsAccount>,
         /// What shows what there is.
         hint: String,
     },
@@ -242,7 +242,7 @@ pub enum AwsError {
 impl AwsError {
     /// What a service's complaint means.
     pub(super) fn of(complaint: Complaint, what: &str, status: u16, account: &AwsAccount) -> Self {
-        let (what, account) = (what.to_owned(), account.clone());
+        let (what, account) = (what.to_owned(), Box::new(account.clone()));
         let Complaint { code, message } = complaint;
         let is_one_of = |codes: &[&str]| codes.contains(&code.as_str());
         if is_one_of(&NOT_ACCEPTED) {
@@ -277,9 +277,22 @@ impl AwsError {
 
     /// The code with which AWS said no.
     pub(super) fn code(&self) -> Option<&str> {
-        match self {
-            Self::Refused { code, .. } => Some(code),
-            _ => None,
+        if let Self::Refused { code, .. } = self {
+            Some(code)
+        } else {
+            None
+        }
+    }
+
+    /// The same with how often it was tried.
+    pub(super) fn after(self, attempts: u32) -> Self {
+        let Self::Throttled { what, code, .. } = self else {
+            return self;
+        };
+        Self::Throttled {
+            what,
+            attempts,
+            code,
         }
     }
 

@@ -39,13 +39,8 @@ impl CheckSettings {
         let found = found(connection, id).await?;
         let before = Self::of(id, &found);
         let mut after = before.clone();
-        match action {
-            Action::InvertHealthCheck => after.inverted = !before.inverted,
-            Action::DisableHealthCheck => after.disabled = true,
-            Action::BreakHealthPath(path) if before.path.is_some() => {
-                after.path = Some(path.clone());
-            }
-            _ => {
+        if let Action::BreakHealthPath(path) = action {
+            if before.path.is_none() {
                 let kind = found.find("Type").map(|kind| kind.own_text.as_str());
                 return Err(AwsError::NotPossible {
                     resource: before.title(),
@@ -55,6 +50,11 @@ impl CheckSettings {
                     ),
                 });
             }
+            after.path = Some(path.clone());
+        } else if *action == Action::DisableHealthCheck {
+            after.disabled = true;
+        } else {
+            after.inverted = !before.inverted;
         }
         Ok((before, after))
     }

@@ -12,6 +12,7 @@ mod client;
 mod connection;
 mod database;
 mod error;
+mod findings;
 mod health;
 mod health_check;
 mod instance;
@@ -41,7 +42,7 @@ use super::{Attached, Bindings, Current, Fault, Health, Need, Provider, Provider
 use crate::{
     causes::with_causes,
     drill,
-    environment::{AwsAccount, AwsResource, Binding, Environment, Target, Thing, Touched},
+    environment::{AwsAccount, AwsKind, AwsResource, Binding, Environment, Target, Thing, Touched},
     journal::Access,
     probe::BoxFuture,
 };
@@ -186,12 +187,13 @@ impl AwsProvider {
         let mut unopened = self.unopened.iter();
         if let Some((account, reason)) = unopened.find(|(account, _)| *account == before.account) {
             return Err(AwsError::Unopened {
-                account: account.clone(),
+                account: Box::new(account.clone()),
                 reason: reason.clone(),
             }
             .into());
         }
-        self.connection(|known| known.account == before.account)
+        // Whoever has only the journal names the account as it was found then.
+        self.connection(|known| [&known.named, &known.account].contains(&&before.account))
     }
 }
 
@@ -213,6 +215,7 @@ impl Provider for AwsProvider {
                 .connection(|known| known.named == resource.account)?
                 .clone(),
             target: fault.target().to_owned(),
+            kind: resource.kind.clone(),
             change: Some(change(resource, fault)?),
             captured: OnceLock::new(),
         }))
@@ -224,9 +227,23 @@ impl Provider for AwsProvider {
         Ok(Box::new(AwsFault {
             connection: self.connection_of(&before)?.clone(),
             target: undo.target.clone(),
+            kind: before.kind.clone(),
             change: None,
             captured: OnceLock::from((before, after)),
         }))
+    }
+
+    fn findings<'a>(&'a self, environment: &'a Environment) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let mut findings: Vec<String> = Vec::new();
+            for connection in &self.connections {
+                let found = findings::read(connection, environment).await;
+                let new = found.into_iter().filter(|new| !findings.contains(new));
+                let new: Vec<String> = new.collect();
+                findings.extend(new);
+            }
+            findings
+        })
     }
 
     fn health<'a>(
@@ -246,6 +263,7 @@ impl Provider for AwsProvider {
 struct AwsFault {
     connection: Connection,
     target: String,
+    kind: AwsKind,
     /// What is to be done; nothing for one that is only undone.
     change: Option<Change>,
     /// The resource as it was, and as the fault leaves it.
@@ -279,22 +297,12 @@ impl Fault for AwsFault {
     }
 
     fn touches(&self) -> Touched {
-        let named = self
-            .change
-            .as_ref()
-            .map(|change| change.resource.kind.clone());
-        let captured = || {
-            self.captured
-                .get()
-                .map(|(before, _)| before.resource().kind)
-        };
-        let thing = named.or_else(captured).map(|kind| AwsResource {
-            account: self.connection.account.clone(),
-            kind,
-        });
         Touched {
             target: self.target.clone(),
-            thing: thing.map_or(Thing::Command, Thing::Aws),
+            thing: Thing::Aws(AwsResource {
+                account: self.connection.account.clone(),
+                kind: self.kind.clone(),
+            }),
         }
     }
 

@@ -47,6 +47,14 @@ pub(super) static ROUTE_53: Service = Service {
     pace: Duration::from_millis(400),
 };
 
+pub(super) static CLOUDFRONT: Service = Service {
+    signing_name: "cloudfront",
+    host: "cloudfront",
+    version: "2020-05-31",
+    is_global: true,
+    pace: PACE,
+};
+
 impl Service {
     /// Its address, and the region that requests to it are signed for.
     pub(super) fn place(&self, region: &str) -> (String, String) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AwsError, change::Change, connection::Connection, part::Part};
 use crate::{
-    environment::{AwsAccount, AwsKind, AwsResource},
+    environment::{AwsAccount, AwsKind},
     provider::Current,
 };
 
@@ -35,14 +35,6 @@ impl Snapshot {
             parts,
         };
         Ok((snapshot(before), snapshot(after)))
-    }
-
-    /// What this is, as a target names it.
-    pub(super) fn resource(&self) -> AwsResource {
-        AwsResource {
-            account: self.account.clone(),
-            kind: self.kind.clone(),
-        }
     }
 
     /// The same with a checksum for each text that a drill may have given: what is written to disk has nothing in it that may be a

@@ -238,7 +238,7 @@ async fn record_sets(
 }
 
 /// A name as environments have it: Route 53 ends each with a point, and writes an asterisk by its number.
-fn name_of(name: &str) -> String {
+pub(super) fn name_of(name: &str) -> String {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name.replace("\\052", "*")
 }
