@@ -1,14 +1,16 @@
 //! Harnesses and tests that are killed: nothing stays broken, and nothing stays.
 
 use std::{
+    fs::{self, File},
     net::IpAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::PoisonError,
     time::Duration,
 };
 
 use blackstart::{
+    exit_code::ExitCode,
     journal::{self, Record},
     provider::docker::{self, Engine, sweep},
     recovery,
@@ -41,18 +43,69 @@ fn blackstart(shared: &Shared, rig: &Rig, arguments: &[&str], reports: &Path) ->
         .current_dir(repository())
         .env("BLACKSTART_PROJECT", &rig.project)
         .env("BLACKSTART_STATE", shared.reports.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stdin(Stdio::null());
     command
 }
 
-fn drill(shared: &Shared, rig: &Rig, name: &str, reports: &Path) -> Child {
-    let file = format!("drills/{name}.yaml");
-    let arguments = ["run", &file, "-q", "--env", "three-tier.docker"];
-    blackstart(shared, rig, &arguments, reports)
-        .spawn()
-        .unwrap()
+/// A harness in a process of its own whose fault is in place.
+struct Breaking {
+    process: Child,
+    reports: PathBuf,
+}
+
+/// How often a drill is begun that finds this machine too busy to measure on, and breaks nothing for that reason.
+const ATTEMPTS: u32 = 5;
+
+impl Breaking {
+    /// Runs a drill until its fault is seen.
+    async fn begin(
+        shared: &Shared,
+        rig: &Rig,
+        name: &str,
+        mut is_broken: impl AsyncFnMut() -> bool,
+    ) -> Self {
+        let file = format!("drills/{name}.yaml");
+        let arguments = ["run", &file, "-q", "--env", "three-tier.docker"];
+        let mut said = String::new();
+        for attempt in 1..=ATTEMPTS {
+            let reports = shared.reports.path().join(format!("{name}-{attempt}"));
+            let output = reports.with_extension("output");
+            let file = File::create(&output).unwrap();
+            let mut process = blackstart(shared, rig, &arguments, &reports)
+                .stdout(file.try_clone().unwrap())
+                .stderr(file)
+                .spawn()
+                .unwrap();
+            let deadline = Instant::now() + LIMIT;
+            let ended = loop {
+                if is_broken().await {
+                    return Self { process, reports };
+                }
+                if let Some(status) = process.try_wait().unwrap() {
+                    break status;
+                }
+                assert!(
+                    Instant::now() < deadline,
+                    "`{name}` neither broke anything nor ended:\n{}",
+                    fs::read_to_string(&output).unwrap()
+                );
+                sleep(Duration::from_millis(50)).await;
+            };
+            said = fs::read_to_string(&output).unwrap();
+            let could_not_run = i32::from(ExitCode::CouldNotRun.code());
+            assert_eq!(ended.code(), Some(could_not_run), "{said}");
+        }
+        panic!("`{name}` could not be carried out {ATTEMPTS} times, the last time:\n{said}");
+    }
+
+    fn kill(&mut self) {
+        kill(
+            Pid::from_raw(self.process.id().cast_signed()),
+            Signal::SIGKILL,
+        )
+        .unwrap();
+        self.process.wait().unwrap();
+    }
 }
 
 /// After both are gone nobody is there to restore but somebody who types `blackstart revert`.
@@ -60,8 +113,6 @@ pub(crate) fn revert_removes_a_filter_when_harness_and_guard_are_killed(
     shared: &Shared,
     rig: &Rig,
 ) {
-    let reports = shared.reports.path().join("both-killed");
-    let mut harness = drill(shared, rig, "block-ingress", &reports);
     shared.threads.block_on(async {
         let alb = format!("{}_alb_1", rig.project);
         let inspected = rig.docker.inspect_container(&alb, None).await.unwrap();
@@ -73,8 +124,9 @@ pub(crate) fn revert_removes_a_filter_when_harness_and_guard_are_killed(
             let connected = timeout(Duration::from_millis(500), connecting).await;
             connected.is_ok_and(|connected| connected.is_ok())
         };
-        until("connections are dropped", async || !lets_in().await).await;
-        let journal = recovery::journals_in(&reports).unwrap().remove(0);
+        let is_broken = async || !lets_in().await;
+        let mut harness = Breaking::begin(shared, rig, "block-ingress", is_broken).await;
+        let journal = recovery::journals_in(&harness.reports).unwrap().remove(0);
         let guard = journal::read(&journal)
             .unwrap()
             .records
@@ -85,30 +137,25 @@ pub(crate) fn revert_removes_a_filter_when_harness_and_guard_are_killed(
                 };
                 Some(*process)
             });
-        for process in [guard.unwrap(), harness.id()] {
-            let process = Pid::from_raw(i32::try_from(process).unwrap());
-            kill(process, Signal::SIGKILL).unwrap();
-        }
-        harness.wait().unwrap();
+        let guard = Pid::from_raw(guard.unwrap().cast_signed());
+        kill(guard, Signal::SIGKILL).unwrap();
+        harness.kill();
         assert!(!lets_in().await);
-        let reverted = blackstart(shared, rig, &["revert"], &reports)
-            .status()
+        let reverted = blackstart(shared, rig, &["revert"], &harness.reports)
+            .output()
             .unwrap();
-        assert!(reverted.success());
+        assert!(reverted.status.success(), "{reverted:?}");
         assert!(lets_in().await);
     });
 }
 
 /// The double failure stops five containers at once; the harness is killed as soon as they are.
 pub(crate) fn nothing_stays_stopped_when_the_harness_is_killed(shared: &Shared, rig: &Rig) {
-    let reports = shared.reports.path().join("killed");
-    let mut harness = drill(shared, rig, "double-failure", &reports);
     shared.threads.block_on(async {
         let vm = format!("{}_vm_1", rig.project);
-        until("the machine is stopped", async || !runs(rig, &vm).await).await;
-        let process = i32::try_from(harness.id()).unwrap();
-        kill(Pid::from_raw(process), Signal::SIGKILL).unwrap();
-        harness.wait().unwrap();
+        let is_broken = async || !runs(rig, &vm).await;
+        let mut harness = Breaking::begin(shared, rig, "double-failure", is_broken).await;
+        harness.kill();
         for service in ["vm_1", "web_1", "web_2", "was_1", "was_2"] {
             let container = format!("{}_{service}", rig.project);
             until("everything runs again", async || {
