@@ -208,7 +208,8 @@ fn whoever_leaves_at_once_is_kept_two_seconds_for_those_who_are_to_be_told() {
     }
     // This waits for a minute at most.
     let (status, _, said) = running.end();
-    assert_eq!(status.code(), Some(130), "{said}");
+    // Whichever of them was heard first: the kernel keeps no order of signals.
+    assert!(matches!(status.code(), Some(130 | 143)), "{status}: {said}");
     assert!(said.contains("for the third time: leaving"), "{said}");
     assert!(
         said.contains("not everything could be told in time"),

@@ -238,9 +238,11 @@ fn people_mark_note_and_go_on_with_keys() {
     assert!(seen.contains("half the pods wörrk"), "{seen}");
     let said: Vec<(Option<String>, Act)> = entries(&workplace.only_run())
         .into_iter()
-        .filter_map(|entry| match entry.event {
-            Event::Operator { role, act } if !matches!(act, Act::Asked { .. }) => Some((role, act)),
-            _ => None,
+        .filter_map(|entry| {
+            let Event::Operator { role, act } = entry.event else {
+                return None;
+            };
+            (!matches!(act, Act::Asked { .. })).then_some((role, act))
         })
         .collect();
     let by = |role: &str, act| (Some(role.to_owned()), act);

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use blackstart::{
     environment::{Connection, DnsView, Environment, Request},
-    timeline::{
-        Entry, ErrorClass, Event, FaultPlanned, ProbeKind, ProbeStarted, Sample, SampleVerdict,
-    },
+    timeline::{Entry, ErrorClass, ProbeKind, ProbeStarted, Sample, SampleVerdict},
     verdict::judge,
 };
 
-use crate::simulation::{Script, drill, entry, environment, sample};
+use crate::simulation::{Script, asked, drill, environment, name_fault, observe, sample, started};
 
 const EVERY: Duration = Duration::from_secs(2);
 const ISSUED: Duration = Duration::from_secs(20);
@@ -68,35 +66,13 @@ impl Story {
             samples.push(http("read", seq, second, (self.users)(second)));
             samples.push(http("write", seq, second, (self.writes)(second)));
             let tier = (self.authority)(second);
-            let mut asked = http("authority", seq, second, Seen::By(tier));
-            asked.answers = vec![format!("{tier}.test")];
-            asked.ttl = Some(60);
-            asked.status = None;
-            samples.push(asked);
+            let answer = http("authority", seq, second, Seen::By(tier));
+            samples.push(asked(answer, tier, 60));
         }
         let script = Script::plain(ISSUED, REVERT, LENGTH);
         let mut entries = script.record(probes(), samples, 1.0);
-        for entry in &mut entries {
-            if let Event::Run(run) = &mut entry.event {
-                run.faults = vec![FaultPlanned {
-                    kind: self.fault.to_owned(),
-                    target: "primary-check".to_owned(),
-                    describe: self.fault.to_owned(),
-                    line: 7,
-                }];
-            }
-        }
-        for (second, healthy, detail) in &self.health {
-            let event = Event::Observed {
-                observer: "health-check".to_owned(),
-                healthy: Some(*healthy),
-                detail: Some((*detail).to_owned()),
-                before: None,
-            };
-            let at = Duration::from_secs(*second) + Duration::from_millis(1);
-            let place = entries.iter().position(|entry| entry.at > at);
-            entries.insert(place.unwrap_or(1), entry(at, event));
-        }
+        name_fault(&mut entries, self.fault, "primary-check");
+        observe(&mut entries, "health-check", &self.health);
         entries
     }
 }
@@ -130,13 +106,7 @@ fn probes() -> Vec<ProbeStarted> {
         ("write", http(true)),
         ("authority", dns),
     ]
-    .map(|(name, kind)| ProbeStarted {
-        name: name.to_owned(),
-        kind,
-        every: EVERY,
-        timeout: Duration::from_secs(2),
-        good_within: Duration::from_millis(800),
-    })
+    .map(|(name, kind)| started(name, kind, EVERY))
     .to_vec()
 }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 use blackstart::{
     environment::{Connection, DnsCache, DnsView, Environment, Family, Probe},
     timeline::{
-        Entry, ErrorClass, Event, FaultPlanned, FaultStep, ProbeKind, ProbeStarted, Sample,
-        SampleVerdict,
+        Entry, ErrorClass, Event, FaultStep, ProbeKind, ProbeStarted, Sample, SampleVerdict,
     },
     verdict::{Finding, judge},
 };
 
-use crate::simulation::{Script, drill, entry, environment, sample};
+use crate::simulation::{Script, asked, drill, environment, name_fault, observe, sample, started};
 
 const EVERY: Duration = Duration::from_secs(2);
 const ISSUED: Duration = Duration::from_secs(20);
@@ -125,17 +124,11 @@ impl Tale {
             samples.push(http("standby", seq, second, (self.standby)(second)));
             samples.push(http("client", seq, second, (self.client.0)(second)));
             let tier = (self.authority)(second);
-            let mut asked = http("authority", seq, second, By(tier));
-            asked.answers = vec![format!("{tier}.test")];
-            asked.ttl = Some(60);
-            asked.status = None;
-            samples.push(asked);
+            let answer = http("authority", seq, second, By(tier));
+            samples.push(asked(answer, tier, 60));
             let (tier, left) = (self.resolver)(second);
-            let mut asked = http("resolver", seq, second, By(tier));
-            asked.answers = vec![format!("{tier}.test")];
-            asked.ttl = Some(left);
-            asked.status = None;
-            samples.push(asked);
+            let answer = http("resolver", seq, second, By(tier));
+            samples.push(asked(answer, tier, left));
             samples.push(http("keep-alive", seq, second, (self.kept)(second)));
         }
         for sample in &mut samples {
@@ -157,28 +150,12 @@ impl Tale {
         for entry in &mut entries {
             if let Event::Run(run) = &mut entry.event {
                 run.tiers.push("page".to_owned());
-                run.faults = vec![FaultPlanned {
-                    kind: self.fault.to_owned(),
-                    target: "web".to_owned(),
-                    describe: self.fault.to_owned(),
-                    line: 7,
-                }];
             }
         }
-        let healthy = vec![(0, true, "16 of 16 checkers healthy")];
-        for (observer, readings) in [("health-check", &healthy), ("target-health", &self.targets)] {
-            for (second, healthy, detail) in readings {
-                let event = Event::Observed {
-                    observer: observer.to_owned(),
-                    healthy: Some(*healthy),
-                    detail: Some((*detail).to_owned()),
-                    before: None,
-                };
-                let at = Duration::from_secs(*second) + Duration::from_millis(1);
-                let place = entries.iter().position(|entry| entry.at > at);
-                entries.insert(place.unwrap_or(1), entry(at, event));
-            }
-        }
+        name_fault(&mut entries, self.fault, "web");
+        let healthy = [(0, true, "16 of 16 checkers healthy")];
+        observe(&mut entries, "health-check", &healthy);
+        observe(&mut entries, "target-health", &self.targets);
         entries
     }
 }
@@ -220,13 +197,7 @@ fn probes() -> Vec<ProbeStarted> {
         ("authority", dns(DnsView::Authority, "authority")),
         ("resolver", dns(DnsView::Recursive, "resolver")),
     ]
-    .map(|(name, kind)| ProbeStarted {
-        name: name.to_owned(),
-        kind,
-        every: EVERY,
-        timeout: Duration::from_secs(2),
-        good_within: Duration::from_millis(800),
-    })
+    .map(|(name, kind)| started(name, kind, EVERY))
     .to_vec()
 }
 

@@ -304,6 +304,58 @@ pub(crate) fn entry(at: Duration, event: Event) -> Entry {
     Entry { at, event }
 }
 
+/// A probe as it begins, which gives an answer two seconds and calls it good for 800 ms.
+pub(crate) fn started(name: &str, kind: ProbeKind, every: Duration) -> ProbeStarted {
+    ProbeStarted {
+        name: name.to_owned(),
+        kind,
+        every,
+        timeout: Duration::from_secs(2),
+        good_within: Duration::from_millis(800),
+    }
+}
+
+/// Makes the answer of a name server of a sample: the name of its tier, with the seconds that it may be kept.
+pub(crate) fn asked(mut sample: Sample, tier: &str, ttl: u32) -> Sample {
+    sample.answers = vec![format!("{tier}.test")];
+    sample.ttl = Some(ttl);
+    sample.status = None;
+    sample
+}
+
+/// Says what the only fault of a run is.
+pub(crate) fn name_fault(entries: &mut [Entry], kind: &str, target: &str) {
+    for entry in entries {
+        if let Event::Run(run) = &mut entry.event {
+            run.faults = vec![FaultPlanned {
+                kind: kind.to_owned(),
+                target: target.to_owned(),
+                describe: kind.to_owned(),
+                line: 7,
+            }];
+        }
+    }
+}
+
+/// Puts the readings of an observer into a run: the second, whether it was healthy, and what it said.
+pub(crate) fn observe(
+    entries: &mut Vec<Entry>,
+    observer: &str,
+    readings: &[(u64, bool, &'static str)],
+) {
+    for (second, healthy, detail) in readings {
+        let event = Event::Observed {
+            observer: observer.to_owned(),
+            healthy: Some(*healthy),
+            detail: Some((*detail).to_owned()),
+            before: None,
+        };
+        let at = Duration::from_secs(*second) + Duration::from_millis(1);
+        let place = entries.iter().position(|entry| entry.at > at);
+        entries.insert(place.unwrap_or(1), entry(at, event));
+    }
+}
+
 /// A drill that stops the primary and expects this.
 pub(crate) fn drill(expect: Vec<Expect>) -> Drill {
     let at = |line| Position { line, column: 3 };
