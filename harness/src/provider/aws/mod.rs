@@ -1,7 +1,7 @@
 //! The AWS binding: faults on resources of an account, through the APIs of AWS.
 //!
 //! Credentials and region are found as the AWS tools find them, requests are signed by AWS's own code, and the few calls that are made go
-//! through a thin client ([decision 8](https://github.com/blackstart/blackstart/blob/main/docs/decisions/0008-a-thin-client-for-aws.md)).
+//! through a thin client (docs/decisions/0008-a-thin-client-for-aws.md).
 //! A fault is one snapshot of a resource turned into another, as in the Kubernetes binding. AWS has no versions that a write could
 //! carry, but for health checks: so each write reads first what it is about to change.
 
