@@ -56,7 +56,7 @@ pub async fn attach(
             // Without a token file it is started for the run.
             Binding::Lab => Attached::default(),
             Binding::Docker => docker::attach(environment).await?,
-            Binding::Azure => azure::attach(environment).await?,
+            Binding::Azure => azure::attach(environment)?,
             Binding::Kubernetes => kubernetes::attach(environment).await?,
             Binding::Aws => aws::attach(environment).await?,
             Binding::Command => Attached {

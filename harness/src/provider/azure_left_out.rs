@@ -1,6 +1,6 @@
 //! What stands in for the Azure binding in a program that was built without it: it says so.
 
-use std::{future::ready, sync::Arc};
+use std::sync::Arc;
 
 use super::{Attached, Need, Permissions, Planned, Provider, ProviderError};
 use crate::{
@@ -17,14 +17,12 @@ pub(super) fn planned(_: &AzureResource, _: &drill::Fault) -> Result<Planned, Pr
     Err(LEFT_OUT)
 }
 
-pub(super) fn attach(_: &Environment) -> impl Future<Output = Result<Attached, ProviderError>> {
-    ready(Err(LEFT_OUT))
+pub(super) fn attach(_: &Environment) -> Result<Attached, ProviderError> {
+    Err(LEFT_OUT)
 }
 
-pub(super) fn reach(
-    _: &[Access],
-) -> impl Future<Output = Result<Arc<dyn Provider>, ProviderError>> {
-    ready(Err(LEFT_OUT))
+pub(super) fn reach(_: &[Access]) -> Result<Arc<dyn Provider>, ProviderError> {
+    Err(LEFT_OUT)
 }
 
 pub(super) fn needs(_: &Environment) -> Vec<Need> {

@@ -69,7 +69,7 @@ pub async fn reach(header: &Header) -> BTreeMap<Binding, Result<Reached, ReachEr
             // One provider for all subscriptions.
             Access::Azure { .. } if reached.contains_key(&binding) => {}
             Access::Azure { .. } => {
-                let subscriptions = azure::reach(&header.access).await;
+                let subscriptions = azure::reach(&header.access);
                 let here = subscriptions.map(Reached::Here);
                 reached.insert(binding, here.map_err(ReachError::from));
             }

@@ -35,7 +35,9 @@ use super::{Attached, Bindings, Current, Fault, Health, Need, Provider, Provider
 use crate::{
     causes::with_causes,
     drill,
-    environment::{AzureAccount, AzureResource, Binding, Environment, Target, Thing, Touched},
+    environment::{
+        AzureAccount, AzureCredentials, AzureResource, Binding, Environment, Target, Thing, Touched,
+    },
     journal::Access,
     probe::BoxFuture,
 };
@@ -63,7 +65,7 @@ struct AzureProvider {
 ///
 /// # Errors
 /// If credentials are missing.
-pub async fn attach(environment: &Environment) -> Result<Attached, ProviderError> {
+pub fn attach(environment: &Environment) -> Result<Attached, ProviderError> {
     let accounts: BTreeSet<&AzureAccount> = accounts(environment).collect();
     let connections: Result<Vec<_>, AzureError> = accounts
         .into_iter()
@@ -91,7 +93,7 @@ pub async fn attach(environment: &Environment) -> Result<Attached, ProviderError
 ///
 /// # Errors
 /// If none of them can be reached.
-pub(super) async fn reach(accesses: &[Access]) -> Result<Arc<dyn Provider>, ProviderError> {
+pub(super) fn reach(accesses: &[Access]) -> Result<Arc<dyn Provider>, ProviderError> {
     let (mut connections, mut unopened) = (Vec::new(), Vec::new());
     let mut last_error = None;
     for access in accesses {
@@ -134,7 +136,7 @@ pub(super) fn needs(environment: &Environment) -> Vec<Need> {
 /// How drills would ask that do not say so, and what is missing for that.
 pub(super) fn here() -> Need {
     let (credentials, missing) = credentials::missing(&AzureAccount::default());
-    let how = credentials.map_or("none", super::super::environment::AzureCredentials::as_str);
+    let how = credentials.map_or("none", AzureCredentials::as_str);
     Need {
         binding: Binding::Azure,
         system: format!(

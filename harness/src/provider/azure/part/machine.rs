@@ -68,8 +68,8 @@ impl Power {
             .into_iter()
             .flatten()
             .filter_map(|status| status["code"].as_str());
-        let power = codes.filter_map(|code| code.strip_prefix("PowerState/"));
-        match power.last() {
+        let mut power = codes.filter_map(|code| code.strip_prefix("PowerState/"));
+        match power.next_back() {
             Some("running") => Self::Running,
             Some("starting") => Self::Starting,
             Some("stopping") => Self::Stopping,
