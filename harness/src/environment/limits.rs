@@ -439,7 +439,9 @@ mod tests {
     use blackstart_lab::control::Resource;
 
     use super::*;
-    use crate::environment::{AwsAccount, AwsKind, AwsResource, Cluster, Objects};
+    use crate::environment::{
+        AwsAccount, AwsKind, AwsResource, AzureAccount, AzureResource, Cluster, Objects,
+    };
 
     fn machine(target: &str) -> Touched {
         Touched {
@@ -566,6 +568,44 @@ mod tests {
         // What is in no region is not in that of the others.
         let check = AwsKind::HealthCheck("abc".to_owned());
         assert!(words(ours, here, check).is_some_and(|words| words.contains("`global`")));
+    }
+
+    #[test]
+    fn of_azure_only_the_subscriptions_and_resource_groups_that_are_named_may_be_touched() {
+        let limits = Limits {
+            azure: Some(AzureLimits {
+                subscriptions: Some(vec!["ours".into()]),
+                resource_groups: Some(vec!["shop".into()]),
+            }),
+            ..Limits::default()
+        };
+        let words = |subscription: &str, resource_group: &str| {
+            let touched = Touched {
+                target: "vm".to_owned(),
+                thing: Thing::Azure(AzureResource {
+                    account: AzureAccount {
+                        subscription: subscription.to_owned(),
+                        ..AzureAccount::default()
+                    },
+                    resource_group: resource_group.to_owned(),
+                    ..AzureResource::default()
+                }),
+            };
+            let breach = limits.permit(&touched, []).err();
+            breach.map(|breach| breach.to_string())
+        };
+        assert_eq!(words("ours", "shop"), None);
+        assert_eq!(
+            words("theirs", "shop").as_deref(),
+            Some(
+                "`limits: azure: subscriptions` does not name `theirs`, where `vm` is: only ours may be touched"
+            )
+        );
+        assert!(words("ours", "other").is_some_and(|words| words.contains("resource-groups")));
+        assert_eq!(
+            limits.words(),
+            ["subscriptions ours", "resource groups shop"]
+        );
     }
 
     #[test]
