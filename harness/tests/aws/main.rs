@@ -6,6 +6,9 @@
     reason = "these are tests, which a harness of their own runs"
 )]
 
+#[path = "../shared/beside_a_lab.rs"]
+#[expect(dead_code, reason = "the harness needs no variable of its own here")]
+mod beside_a_lab;
 mod capacity;
 mod databases;
 mod documented;
@@ -15,10 +18,7 @@ mod kills;
 mod rig;
 mod security_groups;
 
-use std::{
-    process::{Command, ExitCode},
-    sync::Arc,
-};
+use std::{process::ExitCode, sync::Arc};
 
 use blackstart_lab as _;
 use futures_util::future::LocalBoxFuture;
@@ -49,12 +49,7 @@ fn main() -> ExitCode {
     if Settings::are_there() {
         return trials();
     }
-    let settings = Settings::new();
-    let program = std::env::current_exe().unwrap();
-    let mut command = Command::new(program);
-    command.args(std::env::args_os().skip(1));
-    let status = settings.give_to(&mut command).status().unwrap();
-    ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1))
+    Settings::new().run_again()
 }
 
 fn trials() -> ExitCode {

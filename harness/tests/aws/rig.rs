@@ -5,7 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
     time::Duration,
 };
 
@@ -19,8 +19,6 @@ use form_urlencoded::Serializer;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// No condition takes longer on however busy a machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 /// How long moto may take to start.
 const STARTED: Duration = Duration::from_mins(1);
 /// The account that moto stands in for.
@@ -48,7 +46,16 @@ impl Settings {
         process_variable(SET).is_some()
     }
 
-    pub(crate) fn give_to<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+    /// Runs this program again, with these settings.
+    pub(crate) fn run_again(&self) -> ExitCode {
+        let program = std::env::current_exe().unwrap();
+        let mut command = Command::new(program);
+        command.args(std::env::args_os().skip(1));
+        let status = self.give_to(&mut command).status().unwrap();
+        ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1))
+    }
+
+    fn give_to<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         for name in [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
@@ -281,12 +288,4 @@ pub(crate) fn all_texts<'x>(xml: &'x str, tag: &str) -> Vec<&'x str> {
     parts
         .map(|part| part.split(close.as_str()).next().unwrap_or_default())
         .collect()
-}
-
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        sleep(Duration::from_millis(50)).await;
-    }
 }

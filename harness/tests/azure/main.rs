@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "../shared/beside_a_lab.rs"]
+mod beside_a_lab;
 mod following;
 mod kills;
 mod machines;

@@ -7,10 +7,7 @@ use blackstart::{
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::{
-    Rig,
-    rig::{capture, until},
-};
+use crate::{Rig, beside_a_lab::until, rig::capture};
 
 fn it() -> String {
     "it".to_owned()

@@ -5,6 +5,9 @@
     reason = "these are tests, which a harness of their own runs"
 )]
 
+#[path = "../shared/beside_a_lab.rs"]
+#[expect(dead_code, reason = "no secret is given to the harness here")]
+mod beside_a_lab;
 mod breaking;
 mod kills;
 mod rehearsing;

@@ -3,10 +3,7 @@
 use blackstart::{drill::Fault, provider};
 use serde_json::{Value, json};
 
-use crate::{
-    Rig,
-    rig::{capture, until},
-};
+use crate::{Rig, beside_a_lab::until, rig::capture};
 
 fn it() -> String {
     "it".to_owned()

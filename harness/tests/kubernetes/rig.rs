@@ -21,12 +21,12 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
+
+use crate::beside_a_lab::until;
 
 /// The variable that names the kubeconfig of a cluster to test on.
 const VARIABLE: &str = "BLACKSTART_TEST_KUBECONFIG";
-/// No condition takes longer on however busy a machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 /// How long a cluster may take to say that it is there.
 const REACHED: Duration = Duration::from_secs(10);
 
@@ -406,13 +406,5 @@ impl Captured {
             assert_eq!(recalled.current(&undo).await.unwrap(), Current::AsCaptured);
         }
         seen(false).await;
-    }
-}
-
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        sleep(Duration::from_millis(50)).await;
     }
 }

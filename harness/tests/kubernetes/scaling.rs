@@ -5,10 +5,7 @@ use blackstart::{
     provider::{Current, Provider, attach},
 };
 
-use crate::{
-    Rig,
-    rig::{capture, until},
-};
+use crate::{Rig, beside_a_lab::until, rig::capture};
 
 fn scale(replicas: u32) -> Fault {
     Fault::Scale {
