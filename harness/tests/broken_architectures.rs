@@ -13,13 +13,14 @@ use blackstart::{
     report::{Report, Style, terminal},
     run::{Stopper, Terms},
     source::Coloring,
-    suite::{self, Assignment, Place, RunId, Threads},
+    suite::{self, Assignment, Place, Room, RunId, Threads},
     verdict::CheckStatus,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// How many cases run at once: they mostly wait, but each has a lab whose answers must not be late.
-const AT_ONCE: usize = 3;
+/// How many cases run at once at most: they mostly wait, but each has a lab whose answers must not be late, so that a further one begins
+/// only while the machine keeps time.
+const AT_ONCE: usize = 6;
 
 /// How fast the architecture runs, and how fast where the machine turned out to be too busy for that.
 const SPEEDS: [f64; 2] = [30.0, 10.0];
@@ -531,14 +532,15 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
     let threads = Arc::new(Threads::start().unwrap());
+    let room = Room::new(AT_ONCE);
     let mut trials = vec![Trial::test(
         "every shipped drill has a case",
         every_drill_has_a_case,
     )];
     trials.extend(CASES.iter().map(|case| {
-        let threads = Arc::clone(&threads);
+        let (threads, room) = (Arc::clone(&threads), room.clone());
         Trial::test(format!("{}: {}", case.drill, case.name), move || {
-            case.prove(&threads)
+            case.prove(&threads, &room)
         })
     }));
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -565,12 +567,12 @@ fn every_drill_has_a_case() -> Result<(), Failed> {
 }
 
 impl Case {
-    fn prove(&self, threads: &Threads) -> Result<(), Failed> {
+    fn prove(&self, threads: &Threads, room: &Room) -> Result<(), Failed> {
         let [fast, slow] = SPEEDS;
         let mut speeds = [fast, slow, slow].into_iter().peekable();
         let (report, wrong) = loop {
             let speed = speeds.next().unwrap_or(slow);
-            let report = self.conduct(threads, speed)?;
+            let report = self.conduct(threads, room, speed)?;
             let wrong = match self.says {
                 Says::Fails { fails, either } => wrong_checks(&report, fails, either),
                 Says::NotSteady(reason) => wrongly_begun(&report, reason),
@@ -587,7 +589,7 @@ impl Case {
         Err(Failed::from(format!("{}\n\n{shown}", wrong.join("\n"))))
     }
 
-    fn conduct(&self, threads: &Threads, speed: f64) -> Result<Report, Failed> {
+    fn conduct(&self, threads: &Threads, room: &Room, speed: f64) -> Result<Report, Failed> {
         let folder = tempfile::tempdir()?;
         let selection = Selection {
             paths: vec![
@@ -618,7 +620,11 @@ impl Case {
             terms: Terms::default(),
         };
         let (_stopper, stop) = Stopper::new();
-        Ok(threads.block_on(suite::conduct(&assignment, stop, &mut |_| {}))?)
+        let conducting = async {
+            let _place = room.enter(assignment.place.labs()).await;
+            suite::conduct(&assignment, stop, &mut |_| {}).await
+        };
+        Ok(threads.block_on(conducting)?)
     }
 
     /// The name of the environment that the drill is written for.
