@@ -31,7 +31,7 @@ use crate::{
 const TAKES: [f64; 3] = [1.0, 0.5, 0.25];
 
 /// How many drills run at once at most, unless `--test-threads` says otherwise: they mostly wait.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 
 /// Runs every drill of a folder as a trial named `lab::NAME` and leaves the reports in `reports/` beside the folder.
 ///

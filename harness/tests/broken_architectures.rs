@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// How many cases run at once at most: they mostly wait, but each has a lab whose answers must not be late, so that a further one begins
 /// only while the machine keeps time.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 3;
 
 /// How fast the architecture runs, and how fast where the machine turned out to be too busy for that.
 const SPEEDS: [f64; 2] = [30.0, 10.0];

@@ -42,8 +42,8 @@ use rig::Rig;
 /// and a name server hears of it up to 5 s later.
 const APART: f64 = 35.0;
 
-/// How many environments there are at most. Each has one drill at a time, and mostly waits: with three at once, two cores stand half idle.
-const RIGS: usize = 5;
+/// How many environments there are at most. Each has one drill at a time, and mostly waits: with two at once, two cores stand half idle.
+const RIGS: usize = 3;
 
 /// What all trials share.
 struct Shared {
