@@ -240,14 +240,13 @@ impl<W: Witness> Reverting<'_, W> {
 
     /// Reads a target and changes it if that is to be done.
     async fn put_back(&mut self, fault: &dyn Fault, undo: &Undo) -> Result<PutBack, String> {
-        let limit = self.limits.revert;
+        let limit = self.limits.revert.max(fault.patience().unwrap_or_default());
         let reading = attempt(limit, async { fault.current(undo).await });
         match (self.witness.during(reading).await?, self.others) {
             (Current::AsCaptured, _) => return Ok(PutBack::NothingToDo),
             (Current::Otherwise(words), Others::Respected) => return Ok(PutBack::NotOurs(words)),
             (Current::AsInjected, _) | (Current::Otherwise(_), Others::Overwritten) => {}
         }
-        let limit = limit.max(fault.patience().unwrap_or_default());
         let reverting = attempt(limit, async { fault.revert(undo).await });
         self.witness.during(reverting).await?;
         Ok(PutBack::Changed)

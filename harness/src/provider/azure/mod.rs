@@ -332,7 +332,7 @@ impl Fault for AzureFault {
             let mut next_reading = self.next_reading.lock().await;
             sleep_until(*next_reading).await;
             *next_reading = Instant::now() + READ_EVERY;
-            let now = before.read(&self.connection).await?;
+            let now = before.read(&self.connection.patient()).await?;
             Ok(before.compare(&after, &now))
         })
     }
@@ -344,7 +344,7 @@ impl Fault for AzureFault {
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move {
             let before: Snapshot = undo.captured()?;
-            Ok(before.apply(&self.connection, None).await?)
+            Ok(before.apply(&self.connection.patient(), None).await?)
         })
     }
 }
