@@ -121,6 +121,10 @@ pub trait Fault: fmt::Debug + Send + Sync {
     fn patience(&self) -> Option<Duration> {
         None
     }
+    /// How long a call without an answer may take to have its effect, where that is longer than usual.
+    fn doubt(&self) -> Option<Duration> {
+        None
+    }
     /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds. Whether the target may be
     /// changed at all was decided by whoever calls this, from [`Fault::current`].
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>>;

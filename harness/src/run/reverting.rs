@@ -169,7 +169,8 @@ impl<W: Witness> Reverting<'_, W> {
 
     /// Watches a target for as long as a call that nobody waits for any more may take to have its effect.
     async fn stays_restored(&mut self, fault: &dyn Fault, undo: &Undo) -> bool {
-        let until = Instant::now() + self.limits.doubt;
+        let doubt = self.limits.doubt.max(fault.doubt().unwrap_or_default());
+        let until = Instant::now() + doubt;
         while Instant::now() < until {
             self.witness.during(sleep(DOUBT_EVERY)).await;
             let reading = attempt(self.limits.revert, async { fault.current(undo).await });

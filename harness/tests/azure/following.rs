@@ -78,7 +78,8 @@ async fn a_step_may_take_longer_than_the_operation_in_it() {
     let environment = rig.environment_with(VM, ", timeout: 20m");
     let captured = capture(&environment, &stop()).await.unwrap();
     let patience = captured.fault.patience().unwrap();
-    assert!(patience > std::time::Duration::from_mins(20));
+    // What somebody else has under way, and then what was asked for.
+    assert!(patience > std::time::Duration::from_mins(40));
 }
 
 #[tokio::test]
@@ -91,7 +92,6 @@ async fn one_look_that_fails_does_not_lose_an_operation() {
     assert_eq!(rig.azure.power("vm"), "stopped");
 }
 
-#[tokio::test]
 #[tokio::test]
 async fn looks_that_tell_nothing_do_not_lose_an_operation_while_there_is_time() {
     let rig = Rig::start().await;
@@ -125,6 +125,7 @@ async fn an_operation_of_which_nothing_is_seen_is_given_up_with_the_reason() {
     );
 }
 
+#[tokio::test]
 async fn who_may_begin_an_operation_and_not_look_at_it_is_told() {
     let rig = Rig::start().await;
     let captured = rig.capture(VM, &stop()).await.unwrap();

@@ -47,6 +47,9 @@ const READ_EVERY: Duration = Duration::from_millis(250);
 /// How much longer a step may take than the operation in it, so that what Azure said of it is told.
 const BESIDES: Duration = Duration::from_secs(30);
 
+/// How long a request that had no answer may take until it shows: Azure takes it first, and begins it then.
+const DOUBT: Duration = Duration::from_secs(15);
+
 impl From<AzureError> for ProviderError {
     fn from(error: AzureError) -> Self {
         Self::Azure(Box::new(error))
@@ -338,7 +341,12 @@ impl Fault for AzureFault {
     }
 
     fn patience(&self) -> Option<Duration> {
-        Some(self.connection.account.timeout + BESIDES)
+        // What somebody else has under way may take as long as what is asked for then.
+        Some(self.connection.account.timeout.saturating_mul(2) + BESIDES)
+    }
+
+    fn doubt(&self) -> Option<Duration> {
+        Some(DOUBT)
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {

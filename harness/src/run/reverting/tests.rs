@@ -73,6 +73,7 @@ struct System {
 #[derive(Debug, Clone, Copy, Default)]
 struct Traits {
     patience: Option<Duration>,
+    doubt: Option<Duration>,
     /// How long a reading takes of what is not as it was.
     reading: Duration,
     /// How much later what is late lands.
@@ -171,6 +172,10 @@ impl Fault for ModelFault {
 
     fn patience(&self) -> Option<Duration> {
         self.traits.patience
+    }
+
+    fn doubt(&self) -> Option<Duration> {
+        self.traits.doubt
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
@@ -299,6 +304,23 @@ async fn there_and_back(faults: &[(usize, u32, Act, Traits)]) -> (Vec<String>, S
     sleep(Duration::from_mins(1)).await;
     let system = std::mem::take(&mut *system.lock().unwrap());
     (left, system)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_an_answer_is_watched_for_as_long_as_its_fault_says() {
+    let later = Traits {
+        later: Duration::from_secs(10),
+        ..Traits::default()
+    };
+    let (_, system) = there_and_back(&[(0, 1, Act::HangLate, later)]).await;
+    assert_eq!(system.values[&0], 1, "nobody would be watching any more");
+    let watched = Traits {
+        doubt: Some(Duration::from_secs(15)),
+        ..later
+    };
+    let (left, system) = there_and_back(&[(0, 1, Act::HangLate, watched)]).await;
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(system.values, whole());
 }
 
 #[tokio::test(start_paused = true)]
