@@ -19,9 +19,11 @@ use crate::{
 const COMPUTE: &str = "2024-07-01";
 const NETWORK: &str = "2024-05-01";
 /// From one look at a machine that is on its way to the next.
-const EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The answer while something else is being done to the machine.
 const CONFLICT: u16 = 409;
+/// How long Azure may leave out whether a machine runs, for one who is not patient.
+const UNTOLD: Duration = Duration::from_secs(10);
 
 /// What a machine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub(in crate::provider::azure) enum Power {
     Deallocating,
     /// Off, with its hardware given back.
     Deallocated,
-    /// Azure does not say, or says something new.
+    /// Azure says something new.
     Unknown,
 }
 
@@ -62,27 +64,32 @@ impl fmt::Display for Power {
 }
 
 impl Power {
-    fn of(machine: &Value) -> Self {
-        let statuses = machine["properties"]["instanceView"]["statuses"].as_array();
+    /// What Azure says; `None` if it leaves that out.
+    fn of(machine: &Value) -> Option<Self> {
+        let properties = &machine["properties"];
+        let statuses = properties["instanceView"]["statuses"].as_array();
         let codes = statuses
             .into_iter()
             .flatten()
             .filter_map(|status| status["code"].as_str());
         let mut power = codes.filter_map(|code| code.strip_prefix("PowerState/"));
-        match power.next_back() {
-            Some("running") => Self::Running,
-            Some("starting") => Self::Starting,
-            Some("stopping") => Self::Stopping,
-            Some("stopped") => Self::Stopped,
-            Some("deallocating") => Self::Deallocating,
-            Some("deallocated") => Self::Deallocated,
-            Some(_) | None => Self::Unknown,
-        }
+        Some(match power.next_back()? {
+            "running" => Self::Running,
+            "starting" => Self::Starting,
+            "stopping" => Self::Stopping,
+            "stopped" => Self::Stopped,
+            "deallocating" => Self::Deallocating,
+            "deallocated" => Self::Deallocated,
+            _ => Self::Unknown,
+        })
     }
 
     /// Whether it changes by itself.
     fn is_moving(self) -> bool {
-        matches!(self, Self::Starting | Self::Stopping | Self::Deallocating)
+        matches!(
+            self,
+            Self::Starting | Self::Stopping | Self::Deallocating
+        )
     }
 
     /// Whether a machine that was running is so on its way to `after` or back from there. A machine that is to be deallocated is
@@ -100,7 +107,7 @@ impl Power {
         let deadline = Instant::now() + place.connection.account.timeout;
         let resource = place.resource;
         loop {
-            let Some(machine) = machine(place.connection, place.id).await? else {
+            let Some(machine) = told(place.connection, place.id).await? else {
                 return Err(not_found(resource));
             };
             let now = machine.power;
@@ -123,7 +130,7 @@ impl Power {
                     limit: place.connection.account.timeout,
                 });
             }
-            sleep(EVERY).await;
+            sleep(LOOK_EVERY).await;
         }
     }
 
@@ -150,7 +157,7 @@ impl Power {
     }
 }
 
-/// Reads a machine; `None` if it is not there.
+/// Reads a machine; `None` if it is not there. That Azure leaves out whether it runs is an error.
 pub(in crate::provider::azure) async fn machine(
     connection: &Connection,
     id: &str,
@@ -160,12 +167,30 @@ pub(in crate::provider::azure) async fn machine(
         .query_pairs_mut()
         .append_pair("$expand", "instanceView");
     let what = format!("the virtual machine {id}");
-    let body = connection.get_at(address, &what).await?;
-    Ok(body.map(|body| Machine {
-        power: Power::of(&body),
+    let Some(body) = connection.get_at(address, &what).await? else {
+        return Ok(None);
+    };
+    let power = Power::of(&body).ok_or_else(|| AzureError::PowerUntold {
+        machine: format!("the virtual machine {id}"),
+    })?;
+    Ok(Some(Machine {
+        power,
         unique: body["properties"]["vmId"].as_str().map(str::to_owned),
         body,
     }))
+}
+
+/// The same, asked again while Azure leaves out whether the machine runs, as it does now and then while one changes.
+async fn told(connection: &Connection, id: &str) -> Result<Option<Machine>, AzureError> {
+    let until = connection.deadline(UNTOLD);
+    loop {
+        match machine(connection, id).await {
+            Err(AzureError::PowerUntold { .. }) if Instant::now() + LOOK_EVERY <= until => {
+                sleep(LOOK_EVERY).await;
+            }
+            told => return told,
+        }
+    }
 }
 
 /// The id of a machine.
@@ -191,7 +216,7 @@ pub(super) async fn take(
     deallocate: bool,
 ) -> Result<Taken, AzureError> {
     let id = id(resource);
-    let found = machine(connection, &id).await?;
+    let found = told(connection, &id).await?;
     let found = found.ok_or_else(|| not_found(resource))?;
     let after = if deallocate {
         Power::Deallocated
@@ -263,7 +288,7 @@ fn ids(list: &Value) -> impl Iterator<Item = &str> {
 }
 
 pub(super) async fn read(place: Place<'_>) -> Result<Part, AzureError> {
-    let found = machine(place.connection, place.id).await?;
+    let found = told(place.connection, place.id).await?;
     Ok(match found {
         Some(machine) if !place.is_another(machine.unique.as_deref()) => Part::Power(machine.power),
         Some(_) | None => Part::Gone,
