@@ -149,6 +149,31 @@ async fn a_machine_that_is_on_its_way_is_waited_for_and_started() {
 }
 
 #[tokio::test]
+async fn a_power_off_that_is_taken_and_not_begun_is_no_machine_that_runs() {
+    let rig = Rig::start().await;
+    {
+        let mut state = rig.azure.state();
+        (state.looks, state.dawdles) = (5, true);
+    }
+    let captured = rig.capture(VM, &stop()).await.unwrap();
+    power_off_and_go(&rig, &captured).await;
+    assert_eq!(rig.azure.power("vm"), "running");
+    let (recalled, undo) = captured.recalled();
+    assert_eq!(recalled.current(&undo).await.unwrap(), Current::AsInjected);
+    // It serves still.
+    let words = "running, with an operation under way".to_owned();
+    assert_eq!(rig.health(VM).await, (true, words));
+    let refused = rig.refusal(VM, &stop()).await;
+    assert!(
+        refused.contains("not touched until that is over"),
+        "{refused}"
+    );
+    recalled.revert(&undo).await.unwrap();
+    assert_eq!(recalled.current(&undo).await.unwrap(), Current::AsCaptured);
+    assert_eq!(rig.azure.count("POST"), 2, "it was off, and was started");
+}
+
+#[tokio::test]
 async fn what_azure_leaves_out_of_a_machine_is_asked_for_again() {
     let rig = Rig::start().await;
     let leave_out = || rig.azure.once("GET", "/virtualMachines/vm", untold());

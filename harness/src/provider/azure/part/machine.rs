@@ -30,6 +30,8 @@ const UNTOLD: Duration = Duration::from_secs(10);
 #[serde(rename_all = "kebab-case")]
 pub(in crate::provider::azure) enum Power {
     Running,
+    /// Running, while Azure carries out something that was asked for: it may be going down.
+    Busy,
     Starting,
     Stopping,
     /// Off, with its hardware kept.
@@ -53,6 +55,7 @@ impl fmt::Display for Power {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running => "running",
+            Self::Busy => "running, with an operation under way",
             Self::Starting => "starting",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
@@ -73,7 +76,11 @@ impl Power {
             .flatten()
             .filter_map(|status| status["code"].as_str());
         let mut power = codes.filter_map(|code| code.strip_prefix("PowerState/"));
+        let is_updating = properties["provisioningState"]
+            .as_str()
+            .is_some_and(|state| state.eq_ignore_ascii_case("Updating"));
         Some(match power.next_back()? {
+            "running" if is_updating => Self::Busy,
             "running" => Self::Running,
             "starting" => Self::Starting,
             "stopping" => Self::Stopping,
@@ -88,15 +95,20 @@ impl Power {
     fn is_moving(self) -> bool {
         matches!(
             self,
-            Self::Starting | Self::Stopping | Self::Deallocating
+            Self::Busy | Self::Starting | Self::Stopping | Self::Deallocating
         )
+    }
+
+    /// Whether the machine serves, as far as Azure knows.
+    pub(in crate::provider::azure) fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Busy)
     }
 
     /// Whether a machine that was running is so on its way to `after` or back from there. A machine that is to be deallocated is
     /// stopped first.
     pub(super) fn is_on_the_way_to(self, after: Self) -> bool {
         match self {
-            Self::Starting | Self::Stopping => true,
+            Self::Busy | Self::Starting | Self::Stopping => true,
             Self::Stopped | Self::Deallocating => after == Self::Deallocated,
             Self::Running | Self::Deallocated | Self::Unknown => false,
         }
@@ -138,7 +150,8 @@ impl Power {
         let (action, words) = match self {
             Self::Running => ("start", "starting"),
             Self::Deallocated => ("deallocate", "deallocating"),
-            Self::Starting
+            Self::Busy
+            | Self::Starting
             | Self::Stopping
             | Self::Stopped
             | Self::Deallocating
@@ -223,6 +236,12 @@ pub(super) async fn take(
     } else {
         Power::Stopped
     };
+    if found.power == Power::Busy {
+        return Err(AzureError::MachineBusy {
+            machine: resource.to_string(),
+            power: found.power.to_string(),
+        });
+    }
     // What is off already is told by whoever compares the two.
     if found.power != Power::Running && found.power != after {
         return Err(AzureError::NotRunning {

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::environment::{AzureKind, AzureResource};
 
-pub(super) use machine::{Power, id as machine_id, machine};
+use machine::Power;
+pub(super) use machine::{id as machine_id, machine};
 pub(super) use rule::{OURS, Rule, group, id as group_id};
 pub(super) use switch::{Switch, switch};
 pub(super) use website::{Website, id as website_id, website};
