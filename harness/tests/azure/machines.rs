@@ -174,6 +174,20 @@ async fn a_power_off_that_is_taken_and_not_begun_is_no_machine_that_runs() {
 }
 
 #[tokio::test]
+async fn an_operation_of_somebody_elses_is_waited_for_before_a_machine_is_stopped() {
+    let rig = Rig::start().await;
+    let captured = rig.capture(VM, &stop()).await.unwrap();
+    {
+        // Whatever it is, the machine runs all the while.
+        let mut state = rig.azure.state();
+        state.dawdles = true;
+        state.operate("vm", "running");
+    }
+    captured.fault.inject().await.unwrap();
+    assert_eq!(rig.azure.power("vm"), "stopped");
+}
+
+#[tokio::test]
 async fn what_azure_leaves_out_of_a_machine_is_asked_for_again() {
     let rig = Rig::start().await;
     let leave_out = || rig.azure.once("GET", "/virtualMachines/vm", untold());

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod busy;
 mod following;
 mod kills;
 mod machines;

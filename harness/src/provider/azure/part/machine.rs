@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Part, Place, Taken, id_of, not_found};
+use super::{LOOK_EVERY, Part, Place, Taken, id_of, not_found};
 use crate::{
     environment::{AzureKind, AzureResource},
     provider::azure::{
@@ -18,10 +18,6 @@ use crate::{
 
 const COMPUTE: &str = "2024-07-01";
 const NETWORK: &str = "2024-05-01";
-/// From one look at a machine that is on its way to the next.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The answer while something else is being done to the machine.
-const CONFLICT: u16 = 409;
 /// How long Azure may leave out whether a machine runs, for one who is not patient.
 const UNTOLD: Duration = Duration::from_secs(10);
 
@@ -92,7 +88,7 @@ impl Power {
     }
 
     /// Whether it changes by itself.
-    fn is_moving(self) -> bool {
+    pub(super) fn is_moving(self) -> bool {
         matches!(
             self,
             Self::Busy | Self::Starting | Self::Stopping | Self::Deallocating
@@ -114,39 +110,8 @@ impl Power {
         }
     }
 
-    /// Brings the machine to this.
+    /// Asks Azure to bring the machine to this.
     pub(super) async fn apply(self, place: Place<'_>) -> Result<(), AzureError> {
-        let deadline = Instant::now() + place.connection.account.timeout;
-        let resource = place.resource;
-        loop {
-            let Some(machine) = told(place.connection, place.id).await? else {
-                return Err(not_found(resource));
-            };
-            let now = machine.power;
-            if now == self {
-                return Ok(());
-            }
-            if !now.is_moving() {
-                match self.ask_for(place).await {
-                    // Something was begun between the look and the request, such as what a harness asked for that is gone.
-                    Err(AzureError::Refused {
-                        status: CONFLICT, ..
-                    }) if Instant::now() < deadline => {}
-                    done => return done,
-                }
-            }
-            if Instant::now() >= deadline {
-                return Err(AzureError::OperationEndless {
-                    what: format!("waiting until {resource} can be changed"),
-                    status: now.to_string(),
-                    limit: place.connection.account.timeout,
-                });
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    }
-
-    async fn ask_for(self, place: Place<'_>) -> Result<(), AzureError> {
         let (action, words) = match self {
             Self::Running => ("start", "starting"),
             Self::Deallocated => ("deallocate", "deallocating"),
