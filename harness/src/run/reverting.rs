@@ -47,6 +47,14 @@ pub(crate) struct Owed<'a> {
     pub(crate) standing: Standing,
 }
 
+impl Owed<'_> {
+    /// Whether it may take minutes.
+    fn is_long(&self) -> bool {
+        let fault = self.fault.as_ref();
+        fault.is_ok_and(|fault| fault.patience().is_some())
+    }
+}
+
 /// What is known of a target before it is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -113,8 +121,11 @@ enum Failure {
 }
 
 impl<W: Witness> Reverting<'_, W> {
-    /// Restores what is owed, in the order given. One that fails never stops the others.
-    pub(crate) async fn all(mut self, owed: Vec<Owed<'_>>) -> Reverted {
+    /// Restores what is owed, in the order given, but for what takes minutes, which comes after everything else: nobody waits for a
+    /// machine to get their pods back. One that fails never stops the others.
+    pub(crate) async fn all(mut self, mut owed: Vec<Owed<'_>>) -> Reverted {
+        // Stable: faults on one resource are alike in this, and stay in the order given.
+        owed.sort_by_key(Owed::is_long);
         for owed in owed {
             let Owed { id, undo, .. } = owed;
             self.step(id, FaultStep::RevertIssued, Some(undo.words.clone()))
@@ -302,7 +313,7 @@ impl Witness for Onlooker<'_, '_> {
 }
 
 impl Engine<'_> {
-    /// Reverts what was captured, the last first, and reads each back. What the guard has restored already is left alone.
+    /// Reverts what was captured, the last first, and what takes minutes last, and reads each back. What the guard has restored already is left alone.
     pub(super) async fn revert(&mut self, looking: &mut Looking) -> Vec<String> {
         self.enter(Phase::Revert);
         let mut undos = std::mem::take(&mut self.undos);

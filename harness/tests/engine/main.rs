@@ -482,6 +482,16 @@ async fn a_stop_does_not_wait_for_an_injection_that_takes_minutes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_takes_minutes_is_reverted_after_everything_else() {
+    let played = Script::new().with_patience_for("pause").play().await;
+    assert_nothing_is_forgotten(&played, "patient");
+    assert_eq!(
+        reached(&played, FaultStep::Restored),
+        ["invert-health-check", "stop", "pause"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_asked_for_before_the_beginning_leaves_everything_alone() {
     let script = Script::new();
     script.stopper().stop("SIGTERM");

@@ -307,6 +307,26 @@ async fn there_and_back(faults: &[(usize, u32, Act, Traits)]) -> (Vec<String>, S
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_takes_minutes_is_put_back_after_everything_else() {
+    let quick = Traits::default();
+    let long = Traits {
+        patience: Some(Duration::from_mins(20)),
+        ..quick
+    };
+    let faults = [
+        (0, 1, Act::Work, quick),
+        (1, 1, Act::Work, long),
+        (1, 2, Act::Work, long),
+        (2, 1, Act::Work, quick),
+    ];
+    let (left, system) = there_and_back(&faults).await;
+    assert_eq!(left, Vec::<String>::new());
+    // Those of one resource in the reverse order, or it would have what the first of them set.
+    assert_eq!(system.written, [2, 0, 1, 1]);
+    assert_eq!(system.values, whole());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_without_an_answer_is_watched_for_as_long_as_its_fault_says() {
     let later = Traits {
         later: Duration::from_secs(10),
