@@ -7,17 +7,19 @@ use std::process::Command;
 
 use blackstart::{
     catalog::{self, Selection},
-    drill, environment,
+    drill::{self, AbortIf},
+    environment,
     source::Coloring,
 };
 
 use blackstart_lab as _;
 
-/// An architecture: its environment in the lab, that in the clouds, and the drills that only the lab can carry out, with what is
-/// said of them.
+/// An architecture: its environment in the lab, that in the clouds, the targets that its standbys are, by the probes that look at
+/// them, and the drills that only the lab can carry out, with what is said of them.
 struct Architecture {
     lab: &'static str,
     cloud: &'static str,
+    standbys: &'static [(&'static str, &'static [&'static str])],
     of_the_lab: &'static [(&'static str, &'static str)],
 }
 
@@ -25,6 +27,7 @@ const ARCHITECTURES: [Architecture; 4] = [
     Architecture {
         lab: "three-tier",
         cloud: "three-tier.cloud",
+        standbys: &[("standby", &["vm", "vm-firewall"])],
         of_the_lab: &[
             // Nothing lets a real load balancer or a real machine answer something else.
             ("flapping-health", "respond"),
@@ -38,11 +41,13 @@ const ARCHITECTURES: [Architecture; 4] = [
     Architecture {
         lab: "static-site",
         cloud: "static-site.cloud",
+        standbys: &[("standby", &["page"])],
         of_the_lab: &[],
     },
     Architecture {
         lab: "two-region",
         cloud: "two-regions.cloud",
+        standbys: &[],
         of_the_lab: &[
             ("content-mismatch", "respond"),
             ("slow-region", "respond"),
@@ -54,6 +59,7 @@ const ARCHITECTURES: [Architecture; 4] = [
     Architecture {
         lab: "ec2-pair",
         cloud: "ec2-pair.cloud",
+        standbys: &[],
         of_the_lab: &[],
     },
 ];
@@ -86,6 +92,7 @@ fn every_drill_of_an_architecture_can_be_carried_out_on_the_real_one_or_is_known
         lab,
         cloud,
         of_the_lab,
+        standbys: _,
     } in ARCHITECTURES
     {
         let drills = drills_for(lab);
@@ -118,6 +125,40 @@ fn every_drill_of_an_architecture_can_be_carried_out_on_the_real_one_or_is_known
             refused, listed,
             "drills of {lab} that are listed and not there"
         );
+    }
+}
+
+#[test]
+fn no_environment_of_the_clouds_ends_a_drill_for_what_the_drill_breaks_on_purpose() {
+    for Architecture {
+        lab,
+        cloud,
+        standbys,
+        of_the_lab: _,
+    } in ARCHITECTURES
+    {
+        let path = root().join(format!("fixtures/environments/{cloud}.yaml"));
+        let (environment, _) = environment::load(&path, &|_| None);
+        let conditions = environment.expect("it is sound").abort_if;
+        for condition in &conditions {
+            let AbortIf::StandbyNotHealthy(probe) = &condition.value else {
+                continue;
+            };
+            let known = standbys.iter().find(|(known, _)| known == probe);
+            let (_, targets) =
+                known.unwrap_or_else(|| panic!("which targets is `{probe}` of {cloud}?"));
+            for path in drills_for(lab) {
+                let (drill, _) = drill::load(&path, &|_| None);
+                let drill = drill.expect("it was loaded before");
+                let mut faults = drill.faults.iter().flat_map(|step| &step.faults);
+                let breaks = faults.find(|fault| targets.contains(&fault.value.target()));
+                assert!(
+                    breaks.is_none(),
+                    "{} breaks the standby that {cloud} ends a drill for",
+                    drill.name
+                );
+            }
+        }
     }
 }
 

@@ -115,9 +115,14 @@ pub trait Fault: fmt::Debug + Send + Sync {
     fn dated(&self) -> BoxFuture<'_, Result<Option<Dated>, ProviderError>> {
         Box::pin(async { Ok(None) })
     }
-    /// How long one injection, or one attempt to revert, may take where that is longer than usual: there are control planes that
-    /// take minutes for a machine.
+    /// How long one injection, one attempt to revert, or the reading before it may take where that is longer than usual: there are
+    /// control planes that take minutes for a machine. Such a fault is reverted after the others, and those of one resource are alike
+    /// in this, or they would be put back in the wrong order.
     fn patience(&self) -> Option<Duration> {
+        None
+    }
+    /// How long a call without an answer may take to have its effect, where that is longer than usual.
+    fn doubt(&self) -> Option<Duration> {
         None
     }
     /// Restores the target. Idempotent: on a target that is as it was it changes nothing and succeeds. Whether the target may be

@@ -31,7 +31,7 @@ use crate::{
 /// Runs a drill: the only function of the program that changes a target.
 ///
 /// Once the timeline is begun this returns what became of the run, whatever happens: every target that was captured is reverted
-/// on every way out, in the reverse order, each under its own time limit.
+/// on every way out, in the reverse order and what takes minutes last, each under its own time limit.
 ///
 /// # Errors
 /// If the run could not be begun: its files could not be written, or its probes not be set up. Then nothing was touched.

@@ -138,11 +138,23 @@ impl Engine<'_> {
                 attempt(limit, async { faults[id].inject().await }).await,
             )
         };
+        // What is answered soon is waited for, so that it is known how it went; what takes minutes is not. What has no answer then is in
+        // doubt, as the journal says that it was issued and no more.
+        let is_long = ids.clone().any(|id| faults[id].patience().is_some());
         let mut injections: FuturesUnordered<_> = ids.clone().map(inject).collect();
-        let mut answers = Vec::new();
-        while let Some((id, result)) =
-            Self::meanwhile(&mut self.recorder, looking, injections.next()).await
-        {
+        let (mut answers, mut stopped) = (Vec::new(), None);
+        let mut stop = self.stop.clone();
+        loop {
+            let next = Self::meanwhile(&mut self.recorder, looking, injections.next());
+            let answered = tokio::select! {
+                biased;
+                answered = next => answered,
+                signal = stop.wait(), if is_long => {
+                    stopped = Some(signal);
+                    None
+                }
+            };
+            let Some((id, result)) = answered else { break };
             let (step, detail) = match result {
                 Ok(()) => (FaultStep::Acknowledged, None),
                 Err(error) => (FaultStep::InjectFailed, Some(error)),
@@ -156,7 +168,16 @@ impl Engine<'_> {
                 detail: detail.clone(),
             };
             self.recorder.record(event);
-            answers.push((id, step, detail));
+            if is_long {
+                // Minutes may pass until the others have answered: whoever has to restore then is to know how this one went.
+                let appending = self.journal.step(id, Actor::Harness, step, detail);
+                let appended = Self::meanwhile(&mut self.recorder, looking, appending).await;
+                if let Err(error) = appended {
+                    trouble.get_or_insert_with(|| not_journalled(&error));
+                }
+            } else {
+                answers.push((id, step, detail));
+            }
         }
         drop(injections);
         for (id, step, detail) in answers {
@@ -164,7 +185,7 @@ impl Engine<'_> {
                 trouble.get_or_insert(halt);
             }
         }
-        if let Some(trouble) = trouble {
+        if let Some(trouble) = trouble.or(stopped.map(Halt::Stopped)) {
             return Err(trouble);
         }
         for id in ids {

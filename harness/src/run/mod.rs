@@ -77,7 +77,8 @@ pub struct StepLimits {
     pub revert_attempts: u32,
     /// From the first attempt to revert to the second; doubled each time.
     pub revert_backoff: Duration,
-    /// How long a target is watched, after it was restored, whose injection was begun and not answered with yes.
+    /// How long a target is watched, after it was restored, whose injection was begun and not answered with yes; longer where its fault
+    /// says so.
     pub doubt: Duration,
     /// How long somebody else may have the journal's lock: long enough to revert what is in it.
     pub lock: Duration,

@@ -47,6 +47,14 @@ pub(crate) struct Owed<'a> {
     pub(crate) standing: Standing,
 }
 
+impl Owed<'_> {
+    /// Whether it may take minutes.
+    fn is_long(&self) -> bool {
+        let fault = self.fault.as_ref();
+        fault.is_ok_and(|fault| fault.patience().is_some())
+    }
+}
+
 /// What is known of a target before it is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -113,8 +121,11 @@ enum Failure {
 }
 
 impl<W: Witness> Reverting<'_, W> {
-    /// Restores what is owed, in the order given. One that fails never stops the others.
-    pub(crate) async fn all(mut self, owed: Vec<Owed<'_>>) -> Reverted {
+    /// Restores what is owed, in the order given, but for what takes minutes, which comes after everything else: nobody waits for a
+    /// machine to get their pods back. One that fails never stops the others.
+    pub(crate) async fn all(mut self, mut owed: Vec<Owed<'_>>) -> Reverted {
+        // Stable: faults on one resource are alike in this, and stay in the order given.
+        owed.sort_by_key(Owed::is_long);
         for owed in owed {
             let Owed { id, undo, .. } = owed;
             self.step(id, FaultStep::RevertIssued, Some(undo.words.clone()))
@@ -169,7 +180,8 @@ impl<W: Witness> Reverting<'_, W> {
 
     /// Watches a target for as long as a call that nobody waits for any more may take to have its effect.
     async fn stays_restored(&mut self, fault: &dyn Fault, undo: &Undo) -> bool {
-        let until = Instant::now() + self.limits.doubt;
+        let doubt = self.limits.doubt.max(fault.doubt().unwrap_or_default());
+        let until = Instant::now() + doubt;
         while Instant::now() < until {
             self.witness.during(sleep(DOUBT_EVERY)).await;
             let reading = attempt(self.limits.revert, async { fault.current(undo).await });
@@ -240,14 +252,13 @@ impl<W: Witness> Reverting<'_, W> {
 
     /// Reads a target and changes it if that is to be done.
     async fn put_back(&mut self, fault: &dyn Fault, undo: &Undo) -> Result<PutBack, String> {
-        let limit = self.limits.revert;
+        let limit = self.limits.revert.max(fault.patience().unwrap_or_default());
         let reading = attempt(limit, async { fault.current(undo).await });
         match (self.witness.during(reading).await?, self.others) {
             (Current::AsCaptured, _) => return Ok(PutBack::NothingToDo),
             (Current::Otherwise(words), Others::Respected) => return Ok(PutBack::NotOurs(words)),
             (Current::AsInjected, _) | (Current::Otherwise(_), Others::Overwritten) => {}
         }
-        let limit = limit.max(fault.patience().unwrap_or_default());
         let reverting = attempt(limit, async { fault.revert(undo).await });
         self.witness.during(reverting).await?;
         Ok(PutBack::Changed)
@@ -302,7 +313,7 @@ impl Witness for Onlooker<'_, '_> {
 }
 
 impl Engine<'_> {
-    /// Reverts what was captured, the last first, and reads each back. What the guard has restored already is left alone.
+    /// Reverts what was captured, the last first, and what takes minutes last, and reads each back. What the guard has restored already is left alone.
     pub(super) async fn revert(&mut self, looking: &mut Looking) -> Vec<String> {
         self.enter(Phase::Revert);
         let mut undos = std::mem::take(&mut self.undos);

@@ -4,6 +4,7 @@
 
 #[path = "../shared/beside_a_lab.rs"]
 mod beside_a_lab;
+mod busy;
 mod following;
 mod kills;
 mod machines;

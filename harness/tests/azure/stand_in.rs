@@ -30,7 +30,10 @@ pub(crate) enum End {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
+    /// What follows `PowerState/`; Azure leaves that out if it is empty.
     pub(crate) power: &'static str,
+    /// How the last operation ended, or `Updating` while one is under way.
+    provisioning: &'static str,
     pub(crate) vm_id: String,
     pub(crate) is_ephemeral: bool,
     /// What the machine's public address is given by, if it has one.
@@ -73,6 +76,8 @@ pub(crate) struct State {
     pub(crate) news: News,
     pub(crate) end: End,
     pub(crate) looks: u32,
+    /// Whether a machine's power shows nothing of an operation until that has ended.
+    pub(crate) dawdles: bool,
     operations: BTreeMap<u32, Operation>,
     trouble: VecDeque<Trouble>,
     /// What was asked: the method and the path, with what stands in `If-Match`.
@@ -141,6 +146,14 @@ impl StandIn {
     }
 }
 
+/// A machine of which Azure leaves out whether it runs.
+pub(crate) fn untold() -> ResponseTemplate {
+    let statuses = [json!({ "code": "ProvisioningState/updating" })];
+    let view = json!({ "statuses": statuses });
+    let properties = json!({ "provisioningState": "Updating", "instanceView": view });
+    ResponseTemplate::new(200).set_body_json(json!({ "name": "vm", "properties": properties }))
+}
+
 /// An answer of no in the shape of Azure Resource Manager.
 pub(crate) fn refusal(status: u16, code: &str, message: &str) -> ResponseTemplate {
     let error = json!({ "error": { "code": code, "message": message } });
@@ -155,6 +168,7 @@ impl State {
     fn new(token: &str) -> Self {
         let machine = |address| Machine {
             power: "running",
+            provisioning: "Succeeded",
             vm_id: format!("{:032x}", fastrand::u128(..)),
             is_ephemeral: false,
             address,
@@ -198,6 +212,7 @@ impl State {
             news: News::AsyncOperation,
             end: End::Succeeds,
             looks: 2,
+            dawdles: false,
             operations: BTreeMap::new(),
             trouble: VecDeque::new(),
             asked: Vec::new(),
@@ -205,8 +220,13 @@ impl State {
         }
     }
 
-    /// Begins something that is carried out by itself.
-    fn begin(&mut self, request: &Request, status: u16, effect: Effect) -> ResponseTemplate {
+    /// Has somebody else do something to a machine that leaves its power so.
+    pub(crate) fn operate(&mut self, name: &str, power: &'static str) {
+        self.machines.get_mut(name).unwrap().provisioning = "Updating";
+        self.operation_of(Effect::Power(name.to_owned(), power));
+    }
+
+    fn operation_of(&mut self, effect: Effect) -> u32 {
         let id = u32::try_from(self.operations.len()).unwrap();
         let operation = Operation {
             looks_left: self.looks,
@@ -214,6 +234,12 @@ impl State {
             effect,
         };
         self.operations.insert(id, operation);
+        id
+    }
+
+    /// Begins something that is carried out by itself.
+    fn begin(&mut self, request: &Request, status: u16, effect: Effect) -> ResponseTemplate {
+        let id = self.operation_of(effect);
         let host = request.headers["host"].to_str().unwrap();
         let address = format!(
             "http://{host}/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Any/locations/westeurope/operations/{id}?api-version=1"
@@ -238,11 +264,14 @@ impl State {
             return None;
         }
         let operation = operation.clone();
-        if operation.end == End::Succeeds
-            && let Effect::Power(name, power) = &operation.effect
+        if let Effect::Power(name, power) = &operation.effect
             && let Some(machine) = self.machines.get_mut(name)
         {
-            machine.power = power;
+            if operation.end == End::Succeeds {
+                (machine.power, machine.provisioning) = (power, "Succeeded");
+            } else {
+                machine.provisioning = "Failed";
+            }
         }
         if let Some(operation) = self.operations.get_mut(&id) {
             operation.effect = Effect::Nothing;
@@ -296,11 +325,15 @@ impl State {
             "start" => ("starting", "running"),
             _ => return ResponseTemplate::new(200).set_body_json(body_of(name, machine)),
         };
-        if matches!(machine.power, "stopping" | "deallocating" | "starting") {
+        let is_moving = matches!(machine.power, "stopping" | "deallocating" | "starting");
+        if is_moving || machine.provisioning == "Updating" {
             let message = "Another operation is in progress on the virtual machine.";
             return refusal(409, "OperationNotAllowed", message);
         }
-        machine.power = during;
+        machine.provisioning = "Updating";
+        if !self.dawdles {
+            machine.power = during;
+        }
         self.begin(request, 202, Effect::Power(name.to_owned(), after))
     }
 
@@ -518,16 +551,20 @@ fn body_of(name: &str, machine: &Machine) -> Value {
         }
         None => json!([]),
     };
+    let mut statuses = vec![
+        json!({ "code": format!("ProvisioningState/{}", machine.provisioning.to_lowercase()) }),
+    ];
+    if !machine.power.is_empty() {
+        statuses.push(json!({ "code": format!("PowerState/{}", machine.power) }));
+    }
     json!({
         "name": name,
         "properties": {
+            "provisioningState": machine.provisioning,
             "vmId": machine.vm_id,
             "storageProfile": { "osDisk": disk },
             "networkProfile": { "networkInterfaces": interfaces },
-            "instanceView": { "statuses": [
-                { "code": "ProvisioningState/succeeded" },
-                { "code": format!("PowerState/{}", machine.power) },
-            ] },
+            "instanceView": { "statuses": statuses },
         },
     })
 }

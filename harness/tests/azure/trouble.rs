@@ -1,6 +1,9 @@
 //! Everything that Azure, and what is in between, can say but yes.
 
-use blackstart::{provider, source::process_variable};
+use blackstart::{
+    provider::{self, Current},
+    source::process_variable,
+};
 use wiremock::ResponseTemplate;
 
 use crate::{
@@ -94,6 +97,26 @@ async fn who_is_to_wait_too_long_is_told_for_how_long() {
     let words = rig.refusal(VM, &stop()).await;
     assert!(words.contains("left alone for 300s"), "{words}");
     assert_eq!(rig.azure.count("GET"), 1);
+}
+
+#[tokio::test]
+async fn what_puts_back_waits_for_azure_that_is_asked_too_much() {
+    let rig = Rig::start().await;
+    let captured = rig.capture(VM, &stop()).await.unwrap();
+    captured.fault.inject().await.unwrap();
+    let (recalled, undo) = captured.recalled();
+    // Once more than anybody else would ask.
+    let busy = |method, path| {
+        for _ in 0..6 {
+            let answer = refusal(429, "TooManyRequests", "Slow down.");
+            rig.azure.once(method, path, answer);
+        }
+    };
+    busy("GET", "/virtualMachines/vm");
+    assert_eq!(recalled.current(&undo).await.unwrap(), Current::AsInjected);
+    busy("POST", "/start");
+    recalled.revert(&undo).await.unwrap();
+    assert_eq!(rig.azure.power("vm"), "running");
 }
 
 #[tokio::test]

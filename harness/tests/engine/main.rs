@@ -4,7 +4,7 @@
 
 mod scripted;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use blackstart::{
     exit_code::ExitCode,
@@ -42,11 +42,12 @@ fn assert_nothing_is_forgotten(played: &Played, case: &str) {
         "{case}"
     );
     let captured = played.journalled(FaultStep::Captured);
-    let expected: Vec<_> = captured.iter().rev().copied().collect();
+    let mut expected: Vec<_> = captured.iter().rev().copied().collect();
+    expected.sort_by_key(|kind| played.patient == Some(*kind));
     assert_eq!(
         played.journalled(FaultStep::RevertIssued),
         expected,
-        "{case}: not everything captured was reverted, the last first"
+        "{case}: not everything captured was reverted, the last first, and what takes minutes last"
     );
     let captured_at_all = played
         .kinds_of(Call::Inject)
@@ -444,6 +445,50 @@ async fn a_stop_during_an_injection_waits_for_its_answer_and_then_reverts() {
         ["stop", "invert-health-check"]
     );
     assert!(!phases(&played).contains(&Phase::Hold));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_an_injection_that_takes_minutes() {
+    let script = Script::new()
+        .with_patience_for("stop")
+        .with("stop", Call::Inject, Act::Hang)
+        .with("invert-health-check", Call::Inject, Act::StopMeanwhile);
+    let playing = tokio::time::timeout(Duration::from_mins(2), script.play());
+    let played = playing.await.expect("the stop is heeded");
+    assert_nothing_is_forgotten(&played, "minutes");
+    assert_eq!(played.exit_code(), ExitCode::Interrupted);
+    // What was answered is known as it was, in the timeline and on disk; what was not is in doubt.
+    for steps in [
+        reached as fn(&Played, FaultStep) -> Vec<&'static str>,
+        Played::journalled,
+    ] {
+        assert_eq!(
+            steps(&played, FaultStep::Acknowledged),
+            ["invert-health-check"]
+        );
+        assert_eq!(steps(&played, FaultStep::InjectFailed), [""; 0]);
+    }
+    let in_doubt: Vec<bool> = played
+        .journal
+        .captured()
+        .iter()
+        .map(|left| left.in_doubt)
+        .collect();
+    assert_eq!(in_doubt, [true, false]);
+    assert_eq!(
+        reached(&played, FaultStep::Restored),
+        ["invert-health-check", "stop"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_minutes_is_reverted_after_everything_else() {
+    let played = Script::new().with_patience_for("pause").play().await;
+    assert_nothing_is_forgotten(&played, "patient");
+    assert_eq!(
+        reached(&played, FaultStep::Restored),
+        ["invert-health-check", "stop", "pause"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

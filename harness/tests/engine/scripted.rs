@@ -59,6 +59,9 @@ const LIMITS: StepLimits = StepLimits {
     lock: Duration::from_millis(200),
 };
 
+/// How long a fault may take that may take minutes. No test waits for that.
+const PATIENCE: Duration = Duration::from_mins(30);
+
 /// A call that the runner makes. The three kinds of reading a target are told apart by what went before: after an injection it
 /// is `IsInPlace`, before a revert `Look`, after it `IsRestored`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +101,8 @@ pub(crate) enum Act {
 #[derive(Debug)]
 pub(crate) struct Script {
     acts: BTreeMap<(&'static str, Call), Act>,
+    /// The fault that may take minutes.
+    patient: Option<&'static str>,
     /// How many readings of an observer are well before one panics.
     observer_panics_after: Option<u32>,
     folder: TempDir,
@@ -127,6 +132,7 @@ pub(crate) struct Played {
     pub(crate) calls: Vec<(&'static str, Call)>,
     pub(crate) broken: BTreeSet<&'static str>,
     pub(crate) unprepared: Vec<&'static str>,
+    pub(crate) patient: Option<&'static str>,
 }
 
 impl Script {
@@ -134,6 +140,7 @@ impl Script {
         let (stopper, stop) = Stopper::new();
         Self {
             acts: BTreeMap::new(),
+            patient: None,
             observer_panics_after: None,
             folder: tempfile::tempdir().unwrap(),
             stopper,
@@ -144,6 +151,11 @@ impl Script {
 
     pub(crate) fn with(mut self, kind: &'static str, call: Call, act: Act) -> Self {
         self.acts.insert((kind, call), act);
+        self
+    }
+
+    pub(crate) fn with_patience_for(mut self, kind: &'static str) -> Self {
+        self.patient = Some(kind);
         self
     }
 
@@ -182,6 +194,7 @@ impl Script {
             calls: done.calls,
             broken: done.broken,
             unprepared: done.unprepared,
+            patient: script.patient,
         }
     }
 
@@ -469,6 +482,11 @@ impl Fault for ScriptedFault {
     fn current<'a>(&'a self, _: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
         let following = self.follow(self.reading());
         Box::pin(async move { following.await.map(|_| self.shows()) })
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let is_patient = self.script.patient == Some(self.kind);
+        is_patient.then_some(PATIENCE)
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {

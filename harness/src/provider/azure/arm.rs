@@ -1,13 +1,13 @@
 //! What is asked of Azure Resource Manager, and of a storage account: one request and its answer, patient where Azure asks for patience.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, header};
 use reqwest::{Url, redirect};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{AzureError, credentials::Tokens};
+use super::{AzureError, credentials::Tokens, error::is_under_way};
 use crate::{environment::AzureAccount, probe::http::tls_config};
 
 const ENDPOINT: &str = "https://management.azure.com";
@@ -23,17 +23,22 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 5;
 /// From one attempt to the next where the answer does not say.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Whoever is to wait longer than this is told, and waits no more.
+/// The shortest pause once something was asked that often: Azure counts.
+const LONG_PAUSE: Duration = Duration::from_secs(2);
+/// Whoever is to wait longer than this is told, and waits no more; but for one who is patient.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How much is shown of an answer that has no error in it.
 const SHOWN: usize = 200;
 
 /// A subscription and how to talk to it.
+#[derive(Clone)]
 pub(super) struct Connection {
     pub(super) account: AzureAccount,
     endpoint: Url,
     client: reqwest::Client,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
+    /// Until when Azure is waited for that wants to be left alone; if it is not said, for [`PATIENCE`].
+    patient_until: Option<Instant>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -120,9 +125,24 @@ impl Connection {
         Ok(Self {
             account: account.clone(),
             endpoint: Url::parse(endpoint).map_err(|error| failed(&error))?,
-            tokens: Tokens::open(account, &client)?,
+            tokens: Arc::new(Tokens::open(account, &client)?),
             client,
+            patient_until: None,
         })
+    }
+
+    /// The same for what has to be done, and may take as long as the account allows: it waits for Azure that wants to be left alone.
+    pub(super) fn patient(&self) -> Self {
+        Self {
+            patient_until: Some(Instant::now() + self.account.timeout),
+            ..self.clone()
+        }
+    }
+
+    /// Until when something is waited for.
+    pub(super) fn deadline(&self, unless_patient: Duration) -> Instant {
+        let usual = || Instant::now() + unless_patient;
+        self.patient_until.unwrap_or_else(usual)
     }
 
     /// The address of a resource, or of something to do with it.
@@ -237,9 +257,18 @@ impl Connection {
                     // What only reads may be asked again whatever became of it; what Azure has not taken, too.
                     let is_worth_another = matches!(answer.status, 429 | 503)
                         || (answer.status >= 500 && ask.method == Method::GET);
-                    let pause = answer.retry_after().unwrap_or(PAUSE);
-                    let is_over = pause > PATIENCE || attempt >= ATTEMPTS;
-                    if answer.status == 429 && is_over {
+                    let mut pause = answer.retry_after().unwrap_or(PAUSE);
+                    let is_asked_for = matches!(answer.status, 429 | 503);
+                    let is_over = match self.patient_until {
+                        Some(until) if is_asked_for => {
+                            if attempt >= ATTEMPTS {
+                                pause = pause.max(LONG_PAUSE);
+                            }
+                            Instant::now() + pause > until
+                        }
+                        Some(_) | None => pause > PATIENCE || attempt >= ATTEMPTS,
+                    };
+                    if answer.status == 429 && is_over && !says_under_way(&answer) {
                         return Err(AzureError::Throttled {
                             what: ask.what.to_owned(),
                             wait: pause,
@@ -300,6 +329,12 @@ fn foreign(ask: &Ask<'_>) -> AzureError {
         what: ask.what.to_owned(),
         address: address.to_string(),
     }
+}
+
+/// Whether an answer says that something else is being done to what it is about.
+fn says_under_way(answer: &Answer) -> bool {
+    let (code, _) = error_in(&answer.text);
+    is_under_way(&code)
 }
 
 /// An answer of no.

@@ -16,9 +16,10 @@ use azure_core::{
     time::{Duration, OffsetDateTime},
 };
 use azure_identity::{
-    AzureCliCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions,
+    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential,
+    ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
+    WorkloadIdentityCredentialOptions,
 };
 use tokio::sync::Mutex;
 
@@ -214,6 +215,15 @@ fn unusable(credentials: AzureCredentials, source: azure_core::Error) -> AzureEr
     }
 }
 
+/// Whom the CLI is asked for: who is logged in for the subscription, and not for the one that the CLI happens to be set to, which may be of
+/// another tenant.
+fn of_cli(account: &AzureAccount) -> AzureCliCredentialOptions {
+    AzureCliCredentialOptions {
+        subscription: Some(account.subscription.clone()),
+        ..AzureCliCredentialOptions::default()
+    }
+}
+
 fn azure(account: &AzureAccount, client: &reqwest::Client) -> Result<Source, AzureError> {
     let signs = Signs::here();
     let credentials = signs
@@ -255,7 +265,9 @@ fn azure(account: &AzureAccount, client: &reqwest::Client) -> Result<Source, Azu
             }))
             .map(|source| source as _)
         }
-        AzureCredentials::Cli => AzureCliCredential::new(None).map(|source| source as _),
+        AzureCredentials::Cli => {
+            AzureCliCredential::new(Some(of_cli(account))).map(|source| source as _)
+        }
     };
     source
         .map(|source| Source::Azure(credentials, source))
@@ -368,6 +380,18 @@ mod tests {
             half.look(Some(AzureCredentials::Cli)),
             Some((AzureCredentials::Cli, vec![]))
         );
+    }
+
+    #[test]
+    fn the_cli_is_asked_for_who_is_logged_in_for_the_subscription() {
+        let account = AzureAccount {
+            subscription: "00000000-0000-0000-0000-000000000001".to_owned(),
+            ..AzureAccount::default()
+        };
+        let options = of_cli(&account);
+        assert_eq!(options.subscription.as_ref(), Some(&account.subscription));
+        // What it would not take would be found out in the middle of a drill.
+        AzureCliCredential::new(Some(options)).unwrap();
     }
 
     #[test]

@@ -4,6 +4,22 @@ use std::time::Duration;
 
 use crate::environment::AzureAccount;
 
+/// What Azure calls it if something else is being done to a resource, or to one that it depends on.
+const UNDER_WAY: [&str; 3] = [
+    "AnotherOperationInProgress",
+    "RetryableError",
+    "RetryableErrorDueToAnotherOperation",
+];
+/// The answer to what cannot be done as things are.
+const CONFLICT: u16 = 409;
+/// Conflicts that nobody waits out: somebody has to do something about them.
+const LASTING: [&str; 2] = ["ScopeLocked", "ReadOnlyDisabledSubscription"];
+
+/// Whether the code of an error says that something else is under way.
+pub(super) fn is_under_way(code: &str) -> bool {
+    UNDER_WAY.contains(&code)
+}
+
 /// Azure cannot be reached, or would not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AzureError {
@@ -124,7 +140,9 @@ pub enum AzureError {
         what: String,
         /// How it ended.
         status: String,
-        /// What was said of it.
+        /// The code of the error; empty if it has none.
+        code: String,
+        /// What was said of it, with the code.
         message: String,
     },
     /// Something that Azure carries out by itself does not end.
@@ -139,6 +157,41 @@ pub enum AzureError {
         status: String,
         /// How long it was followed.
         limit: Duration,
+    },
+    /// Nobody says how something ended that Azure carries out by itself.
+    #[error(
+        "{what}: Azure took it, and how it went could not be seen until {}s were over; `azure: timeout` allows longer",
+        .limit.as_secs()
+    )]
+    OperationUnseen {
+        /// What was asked.
+        what: String,
+        /// How long it was followed.
+        limit: Duration,
+        /// Why the last look failed.
+        source: Box<AzureError>,
+    },
+    /// Something else is being done to a resource, and does not end.
+    #[error(
+        "{resource} could not be changed within {}s, as something else was under way: {reason}; `azure: timeout` allows longer",
+        .limit.as_secs()
+    )]
+    StillBusy {
+        /// The resource.
+        resource: String,
+        /// What shows that, or said so.
+        reason: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// Azure leaves out whether a machine runs.
+    #[error(
+        "Azure does not say at the moment whether {machine} runs (no power state), as it does now and then while a machine changes: it is \
+         left alone until Azure does"
+    )]
+    PowerUntold {
+        /// The machine.
+        machine: String,
     },
     /// Azure names an address that is not its own.
     #[error(
@@ -165,6 +218,14 @@ pub enum AzureError {
         machine: String,
         /// Why.
         reason: String,
+    },
+    /// Something else is being done to the machine.
+    #[error("{machine} is {power}: it is not touched until that is over")]
+    MachineBusy {
+        /// The machine.
+        machine: String,
+        /// What it is.
+        power: String,
     },
     /// No rule of ours would come before one that lets somebody in.
     #[error(
@@ -215,4 +276,23 @@ pub enum AzureError {
         /// What it has.
         now: String,
     },
+}
+
+impl AzureError {
+    /// Whether the same may be taken a while later, since something else is being done to the resource.
+    pub(super) fn is_for_now(&self) -> bool {
+        if let Self::Refused { status, code, .. } = self {
+            return is_under_way(code)
+                || (*status == CONFLICT && !LASTING.contains(&code.as_str()));
+        }
+        matches!(self, Self::OperationFailed { code, .. } if is_under_way(code))
+    }
+
+    /// Whether a look told nothing, so that another one may.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Throttled { .. } | Self::Refused { status: 500.., .. }
+        )
+    }
 }

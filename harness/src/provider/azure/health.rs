@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     AzureError,
     arm::Connection,
-    part::{self, OURS, Power},
+    part::{self, OURS},
 };
 use crate::{
     environment::{AzureKind, AzureResource},
@@ -34,7 +34,7 @@ async fn machine(connection: &Connection, resource: &AzureResource) -> Result<He
     let found = part::machine(connection, &part::machine_id(resource)).await?;
     let power = found.ok_or_else(|| part::not_found(resource))?.power;
     Ok(Health {
-        healthy: power == Power::Running,
+        healthy: power.is_up(),
         detail: power.to_string(),
     })
 }

@@ -47,6 +47,9 @@ const READ_EVERY: Duration = Duration::from_millis(250);
 /// How much longer a step may take than the operation in it, so that what Azure said of it is told.
 const BESIDES: Duration = Duration::from_secs(30);
 
+/// How long a request that had no answer may take until it shows: Azure takes it first, and begins it then.
+const DOUBT: Duration = Duration::from_secs(15);
+
 impl From<AzureError> for ProviderError {
     fn from(error: AzureError) -> Self {
         Self::Azure(Box::new(error))
@@ -332,19 +335,24 @@ impl Fault for AzureFault {
             let mut next_reading = self.next_reading.lock().await;
             sleep_until(*next_reading).await;
             *next_reading = Instant::now() + READ_EVERY;
-            let now = before.read(&self.connection).await?;
+            let now = before.read(&self.connection.patient()).await?;
             Ok(before.compare(&after, &now))
         })
     }
 
     fn patience(&self) -> Option<Duration> {
-        Some(self.connection.account.timeout + BESIDES)
+        // What somebody else has under way may take as long as what is asked for then.
+        Some(self.connection.account.timeout.saturating_mul(2) + BESIDES)
+    }
+
+    fn doubt(&self) -> Option<Duration> {
+        Some(DOUBT)
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(async move {
             let before: Snapshot = undo.captured()?;
-            Ok(before.apply(&self.connection, None).await?)
+            Ok(before.apply(&self.connection.patient(), None).await?)
         })
     }
 }

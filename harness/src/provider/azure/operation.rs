@@ -41,13 +41,17 @@ enum Standing {
 }
 
 impl Connection {
-    /// Asks for a change, and waits until it is carried out.
+    /// Asks for a change, and waits until it is carried out. One look that tells nothing is no reason to give it up.
     pub(super) async fn carry_out(&self, ask: Ask<'_>) -> Result<(), AzureError> {
-        let deadline = Instant::now() + self.account.timeout;
         let what = ask.what;
-        let mut answer = self.ask(ask).await?;
+        let answer = self.ask(ask).await?;
+        let limit = self.account.timeout;
+        let deadline = Instant::now() + limit;
+        let patient = self.patient();
         let mut news = News::of(&answer, what)?;
-        let mut status = "accepted".to_owned();
+        let mut pause = answer.retry_after();
+        // How it was when it was last seen, or why it was not.
+        let mut seen = Ok("accepted".to_owned());
         loop {
             let address = match &news {
                 News::Operation(address) | News::Location(address) | News::Resource(address) => {
@@ -55,18 +59,25 @@ impl Connection {
                 }
                 News::Over => return Ok(()),
             };
-            let pause = answer.retry_after().unwrap_or(PAUSE);
-            let pause = pause.clamp(SHORTEST, LONGEST);
-            if Instant::now() + pause > deadline {
-                return Err(AzureError::OperationEndless {
-                    what: what.to_owned(),
-                    status,
-                    limit: self.account.timeout,
+            let wait = pause.unwrap_or(PAUSE).clamp(SHORTEST, LONGEST);
+            if Instant::now() + wait > deadline {
+                let what = what.to_owned();
+                return Err(match seen {
+                    Ok(status) => AzureError::OperationEndless {
+                        what,
+                        status,
+                        limit,
+                    },
+                    Err(source) => AzureError::OperationUnseen {
+                        what,
+                        limit,
+                        source: Box::new(source),
+                    },
                 });
             }
-            sleep(pause).await;
+            sleep(wait).await;
             let following = format!("{what}, asking how far it is");
-            answer = self
+            let looked = patient
                 .ask(Ask {
                     method: Method::GET,
                     address,
@@ -74,11 +85,24 @@ impl Connection {
                     body: Body::Nothing,
                     if_match: None,
                 })
-                .await
-                .map_err(|error| ended_badly(&news, what, error))?;
+                .await;
+            let answer = match looked {
+                Ok(answer) => answer,
+                Err(error) if error.is_silence() => {
+                    pause = if let AzureError::Throttled { wait, .. } = &error {
+                        Some(*wait)
+                    } else {
+                        None
+                    };
+                    seen = Err(error);
+                    continue;
+                }
+                Err(error) => return Err(ended_badly(&news, what, error)),
+            };
+            pause = answer.retry_after();
             match news.standing(&answer, what)? {
                 Standing::Succeeded => return Ok(()),
-                Standing::Running(now) => status = now,
+                Standing::Running(now) => seen = Ok(now),
             }
             // An address may move while it goes on.
             if let News::Location(address) = &mut news
@@ -149,11 +173,15 @@ fn ended_badly(news: &News, what: &str, error: AzureError) -> AzureError {
         (
             News::Location(_),
             AzureError::Refused {
-                status, message, ..
+                status,
+                code,
+                message,
+                ..
             },
         ) => AzureError::OperationFailed {
             what: what.to_owned(),
             status: status.to_string(),
+            code,
             message,
         },
         (_, error) => error,
@@ -170,6 +198,7 @@ fn failed(what: &str, status: &str, body: &Value) -> AzureError {
         } else {
             format!("{code}: {message}")
         },
+        code,
     }
 }
 

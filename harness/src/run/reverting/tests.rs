@@ -65,6 +65,19 @@ const LATE: Duration = Duration::from_millis(600);
 struct System {
     values: BTreeMap<usize, u32>,
     acts: VecDeque<Act>,
+    /// The resources that were written, in this order.
+    written: Vec<usize>,
+}
+
+/// What sets a fault apart from a usual one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Traits {
+    patience: Option<Duration>,
+    doubt: Option<Duration>,
+    /// How long a reading takes of what is not as it was.
+    reading: Duration,
+    /// How much later what is late lands.
+    later: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +85,7 @@ struct ModelFault {
     system: Arc<Mutex<System>>,
     resource: usize,
     sets: u32,
+    traits: Traits,
 }
 
 impl ModelFault {
@@ -80,15 +94,21 @@ impl ModelFault {
     }
 
     async fn set(&self, value: u32) -> Result<(), ProviderError> {
-        let (system, resource) = (Arc::clone(&self.system), self.resource);
+        let (system, resource, late) = (
+            Arc::clone(&self.system),
+            self.resource,
+            LATE + self.traits.later,
+        );
         let act = system.lock().unwrap().acts.pop_front().unwrap_or(Act::Work);
         let land = move || {
-            system.lock().unwrap().values.insert(resource, value);
+            let mut system = system.lock().unwrap();
+            system.values.insert(resource, value);
+            system.written.push(resource);
         };
         match act {
             Act::Work | Act::WorkAndRefuse => land(),
             Act::Late | Act::HangLate => drop(tokio::spawn(async move {
-                sleep(LATE).await;
+                sleep(late).await;
                 land();
             })),
             Act::Refuse | Act::Pretend | Act::Hang => {}
@@ -137,6 +157,9 @@ impl Fault for ModelFault {
     fn current<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<Current, ProviderError>> {
         let value = self.value();
         Box::pin(async move {
+            if undo.state != value {
+                sleep(self.traits.reading).await;
+            }
             Ok(if undo.state == value {
                 Current::AsCaptured
             } else if undo.injected == value {
@@ -145,6 +168,14 @@ impl Fault for ModelFault {
                 Current::Otherwise(format!("it is {value}"))
             })
         })
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.traits.patience
+    }
+
+    fn doubt(&self) -> Option<Duration> {
+        self.traits.doubt
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {
@@ -191,14 +222,15 @@ fn folder() -> tempfile::TempDir {
 async fn break_it(
     system: &Arc<Mutex<System>>,
     journal: &mut Writer,
-    faults: &[(usize, u32, Act)],
+    faults: &[(usize, u32, Act, Traits)],
 ) -> Vec<(ModelFault, Undo)> {
     let mut broken = Vec::new();
-    for &(resource, sets, act) in faults {
+    for &(resource, sets, act, traits) in faults {
         let fault = ModelFault {
             system: Arc::clone(system),
             resource,
             sets,
+            traits,
         };
         let undo = fault.capture().await.unwrap();
         if undo.state == undo.injected {
@@ -253,6 +285,81 @@ async fn revert(
     reverting.all(owed.collect()).await.left_broken
 }
 
+/// Three resources as they are.
+fn whole() -> BTreeMap<usize, u32> {
+    (0..3).map(|resource| (resource, 10)).collect()
+}
+
+/// Breaks a system and reverts it. Yields what is left, and the system when whatever was late has landed.
+async fn there_and_back(faults: &[(usize, u32, Act, Traits)]) -> (Vec<String>, System) {
+    let folder = folder();
+    let mut journal = journal(folder.path());
+    let system = Arc::new(Mutex::new(System {
+        values: whole(),
+        ..System::default()
+    }));
+    let broken = break_it(&system, &mut journal, faults).await;
+    system.lock().unwrap().written.clear();
+    let left = revert(&mut journal, &broken, Others::Respected).await;
+    sleep(Duration::from_mins(1)).await;
+    let system = std::mem::take(&mut *system.lock().unwrap());
+    (left, system)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_minutes_is_put_back_after_everything_else() {
+    let quick = Traits::default();
+    let long = Traits {
+        patience: Some(Duration::from_mins(20)),
+        ..quick
+    };
+    let faults = [
+        (0, 1, Act::Work, quick),
+        (1, 1, Act::Work, long),
+        (1, 2, Act::Work, long),
+        (2, 1, Act::Work, quick),
+    ];
+    let (left, system) = there_and_back(&faults).await;
+    assert_eq!(left, Vec::<String>::new());
+    // Those of one resource in the reverse order, or it would have what the first of them set.
+    assert_eq!(system.written, [2, 0, 1, 1]);
+    assert_eq!(system.values, whole());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_an_answer_is_watched_for_as_long_as_its_fault_says() {
+    let later = Traits {
+        later: Duration::from_secs(10),
+        ..Traits::default()
+    };
+    let (_, system) = there_and_back(&[(0, 1, Act::HangLate, later)]).await;
+    assert_eq!(system.values[&0], 1, "nobody would be watching any more");
+    let watched = Traits {
+        doubt: Some(Duration::from_secs(15)),
+        ..later
+    };
+    let (left, system) = there_and_back(&[(0, 1, Act::HangLate, watched)]).await;
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(system.values, whole());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reading_before_a_revert_has_the_patience_of_the_fault() {
+    let slow = Traits {
+        reading: LIMITS.revert * 2,
+        ..Traits::default()
+    };
+    let (left, _) = there_and_back(&[(0, 1, Act::Work, slow)]).await;
+    assert!(left[0].contains("no answer within"), "{left:?}");
+    let patient = Traits {
+        patience: Some(Duration::from_mins(20)),
+        ..slow
+    };
+    let (left, system) = there_and_back(&[(0, 1, Act::Work, patient)]).await;
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(system.values, whole());
+}
+
 fn any_act() -> impl Strategy<Value = Act> {
     prop_oneof![2 => Just(Act::Work), 3 => prop::sample::select(ACTS.to_vec())]
 }
@@ -274,7 +381,11 @@ proptest! {
         runtime.block_on(async {
             let folder = folder();
             let mut journal = journal(folder.path());
-            let before: BTreeMap<usize, u32> = (0..3).map(|resource| (resource, 10)).collect();
+            let before = whole();
+            let faults: Vec<_> = faults
+                .into_iter()
+                .map(|(resource, sets, act)| (resource, sets, act, Traits::default()))
+                .collect();
             let system = Arc::new(Mutex::new(System {
                 values: before.clone(),
                 ..System::default()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Part, Place, Taken, id_of, not_found};
+use super::{LOOK_EVERY, Part, Place, Taken, id_of, not_found};
 use crate::{
     environment::{AzureKind, AzureResource},
     provider::azure::{
@@ -18,16 +18,16 @@ use crate::{
 
 const COMPUTE: &str = "2024-07-01";
 const NETWORK: &str = "2024-05-01";
-/// From one look at a machine that is on its way to the next.
-const EVERY: Duration = Duration::from_secs(1);
-/// The answer while something else is being done to the machine.
-const CONFLICT: u16 = 409;
+/// How long Azure may leave out whether a machine runs, for one who is not patient.
+const UNTOLD: Duration = Duration::from_secs(10);
 
 /// What a machine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::provider::azure) enum Power {
     Running,
+    /// Running, while Azure carries out something that was asked for: it may be going down.
+    Busy,
     Starting,
     Stopping,
     /// Off, with its hardware kept.
@@ -35,7 +35,7 @@ pub(in crate::provider::azure) enum Power {
     Deallocating,
     /// Off, with its hardware given back.
     Deallocated,
-    /// Azure does not say, or says something new.
+    /// Azure says something new.
     Unknown,
 }
 
@@ -51,6 +51,7 @@ impl fmt::Display for Power {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running => "running",
+            Self::Busy => "running, with an operation under way",
             Self::Starting => "starting",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
@@ -62,76 +63,60 @@ impl fmt::Display for Power {
 }
 
 impl Power {
-    fn of(machine: &Value) -> Self {
-        let statuses = machine["properties"]["instanceView"]["statuses"].as_array();
+    /// What Azure says; `None` if it leaves that out.
+    fn of(machine: &Value) -> Option<Self> {
+        let properties = &machine["properties"];
+        let statuses = properties["instanceView"]["statuses"].as_array();
         let codes = statuses
             .into_iter()
             .flatten()
             .filter_map(|status| status["code"].as_str());
         let mut power = codes.filter_map(|code| code.strip_prefix("PowerState/"));
-        match power.next_back() {
-            Some("running") => Self::Running,
-            Some("starting") => Self::Starting,
-            Some("stopping") => Self::Stopping,
-            Some("stopped") => Self::Stopped,
-            Some("deallocating") => Self::Deallocating,
-            Some("deallocated") => Self::Deallocated,
-            Some(_) | None => Self::Unknown,
-        }
+        let is_updating = properties["provisioningState"]
+            .as_str()
+            .is_some_and(|state| state.eq_ignore_ascii_case("Updating"));
+        Some(match power.next_back()? {
+            "running" if is_updating => Self::Busy,
+            "running" => Self::Running,
+            "starting" => Self::Starting,
+            "stopping" => Self::Stopping,
+            "stopped" => Self::Stopped,
+            "deallocating" => Self::Deallocating,
+            "deallocated" => Self::Deallocated,
+            _ => Self::Unknown,
+        })
     }
 
     /// Whether it changes by itself.
-    fn is_moving(self) -> bool {
-        matches!(self, Self::Starting | Self::Stopping | Self::Deallocating)
+    pub(super) fn is_moving(self) -> bool {
+        matches!(
+            self,
+            Self::Busy | Self::Starting | Self::Stopping | Self::Deallocating
+        )
+    }
+
+    /// Whether the machine serves, as far as Azure knows.
+    pub(in crate::provider::azure) fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Busy)
     }
 
     /// Whether a machine that was running is so on its way to `after` or back from there. A machine that is to be deallocated is
     /// stopped first.
     pub(super) fn is_on_the_way_to(self, after: Self) -> bool {
         match self {
-            Self::Starting | Self::Stopping => true,
+            Self::Busy | Self::Starting | Self::Stopping => true,
             Self::Stopped | Self::Deallocating => after == Self::Deallocated,
             Self::Running | Self::Deallocated | Self::Unknown => false,
         }
     }
 
-    /// Brings the machine to this.
+    /// Asks Azure to bring the machine to this.
     pub(super) async fn apply(self, place: Place<'_>) -> Result<(), AzureError> {
-        let deadline = Instant::now() + place.connection.account.timeout;
-        let resource = place.resource;
-        loop {
-            let Some(machine) = machine(place.connection, place.id).await? else {
-                return Err(not_found(resource));
-            };
-            let now = machine.power;
-            if now == self {
-                return Ok(());
-            }
-            if !now.is_moving() {
-                match self.ask_for(place).await {
-                    // Something was begun between the look and the request, such as what a harness asked for that is gone.
-                    Err(AzureError::Refused {
-                        status: CONFLICT, ..
-                    }) if Instant::now() < deadline => {}
-                    done => return done,
-                }
-            }
-            if Instant::now() >= deadline {
-                return Err(AzureError::OperationEndless {
-                    what: format!("waiting until {resource} can be changed"),
-                    status: now.to_string(),
-                    limit: place.connection.account.timeout,
-                });
-            }
-            sleep(EVERY).await;
-        }
-    }
-
-    async fn ask_for(self, place: Place<'_>) -> Result<(), AzureError> {
         let (action, words) = match self {
             Self::Running => ("start", "starting"),
             Self::Deallocated => ("deallocate", "deallocating"),
-            Self::Starting
+            Self::Busy
+            | Self::Starting
             | Self::Stopping
             | Self::Stopped
             | Self::Deallocating
@@ -150,7 +135,7 @@ impl Power {
     }
 }
 
-/// Reads a machine; `None` if it is not there.
+/// Reads a machine; `None` if it is not there. That Azure leaves out whether it runs is an error.
 pub(in crate::provider::azure) async fn machine(
     connection: &Connection,
     id: &str,
@@ -160,12 +145,30 @@ pub(in crate::provider::azure) async fn machine(
         .query_pairs_mut()
         .append_pair("$expand", "instanceView");
     let what = format!("the virtual machine {id}");
-    let body = connection.get_at(address, &what).await?;
-    Ok(body.map(|body| Machine {
-        power: Power::of(&body),
+    let Some(body) = connection.get_at(address, &what).await? else {
+        return Ok(None);
+    };
+    let power = Power::of(&body).ok_or_else(|| AzureError::PowerUntold {
+        machine: format!("the virtual machine {id}"),
+    })?;
+    Ok(Some(Machine {
+        power,
         unique: body["properties"]["vmId"].as_str().map(str::to_owned),
         body,
     }))
+}
+
+/// The same, asked again while Azure leaves out whether the machine runs, as it does now and then while one changes.
+async fn told(connection: &Connection, id: &str) -> Result<Option<Machine>, AzureError> {
+    let until = connection.deadline(UNTOLD);
+    loop {
+        match machine(connection, id).await {
+            Err(AzureError::PowerUntold { .. }) if Instant::now() + LOOK_EVERY <= until => {
+                sleep(LOOK_EVERY).await;
+            }
+            told => return told,
+        }
+    }
 }
 
 /// The id of a machine.
@@ -191,13 +194,19 @@ pub(super) async fn take(
     deallocate: bool,
 ) -> Result<Taken, AzureError> {
     let id = id(resource);
-    let found = machine(connection, &id).await?;
+    let found = told(connection, &id).await?;
     let found = found.ok_or_else(|| not_found(resource))?;
     let after = if deallocate {
         Power::Deallocated
     } else {
         Power::Stopped
     };
+    if found.power == Power::Busy {
+        return Err(AzureError::MachineBusy {
+            machine: resource.to_string(),
+            power: found.power.to_string(),
+        });
+    }
     // What is off already is told by whoever compares the two.
     if found.power != Power::Running && found.power != after {
         return Err(AzureError::NotRunning {
@@ -263,7 +272,7 @@ fn ids(list: &Value) -> impl Iterator<Item = &str> {
 }
 
 pub(super) async fn read(place: Place<'_>) -> Result<Part, AzureError> {
-    let found = machine(place.connection, place.id).await?;
+    let found = told(place.connection, place.id).await?;
     Ok(match found {
         Some(machine) if !place.is_another(machine.unique.as_deref()) => Part::Power(machine.power),
         Some(_) | None => Part::Gone,

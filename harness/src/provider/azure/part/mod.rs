@@ -5,7 +5,10 @@ mod rule;
 mod switch;
 mod website;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 use super::{
     AzureError,
@@ -14,10 +17,16 @@ use super::{
 };
 use crate::environment::{AzureKind, AzureResource};
 
-pub(super) use machine::{Power, id as machine_id, machine};
+use machine::Power;
+pub(super) use machine::{id as machine_id, machine};
 pub(super) use rule::{OURS, Rule, group, id as group_id};
 pub(super) use switch::{Switch, switch};
 pub(super) use website::{Website, id as website_id, website};
+
+/// From one look at what changes by itself to the next.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// From one request that is put off, since something else is under way, to the next.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// What of a resource a fault changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,23 +97,57 @@ impl Part {
         }
     }
 
-    /// Brings the resource to this. What differs from `expected`, if anything is, is left alone, and is an error.
+    /// Brings the resource to this, once whatever else is under way is over. What differs from `expected`, if anything is, is left
+    /// alone, and is an error.
     pub(super) async fn apply(
         &self,
         place: Place<'_>,
         expected: Option<&Self>,
     ) -> Result<(), AzureError> {
-        let now = self.read(place).await?;
-        if now == *self {
-            return Ok(());
+        let limit = place.connection.account.timeout;
+        let deadline = place.connection.deadline(limit);
+        loop {
+            let now = self.read(place).await?;
+            if now == *self {
+                return Ok(());
+            }
+            let (reason, pause) = if now.is_passing(expected) {
+                (now.words(), LOOK_EVERY)
+            } else {
+                if let Some(expected) = expected.filter(|expected| **expected != now) {
+                    return Err(AzureError::Changed {
+                        resource: place.resource.to_string(),
+                        was: expected.words(),
+                        now: now.words(),
+                    });
+                }
+                match self.write(place).await {
+                    // Also what was begun between the look and the request, such as what a harness asked for that is gone.
+                    Err(error) if error.is_for_now() => (error.to_string(), ASK_EVERY),
+                    done => return done,
+                }
+            };
+            if Instant::now() + pause > deadline {
+                return Err(AzureError::StillBusy {
+                    resource: place.resource.to_string(),
+                    reason,
+                    limit,
+                });
+            }
+            sleep(pause).await;
         }
-        if let Some(expected) = expected.filter(|expected| **expected != now) {
-            return Err(AzureError::Changed {
-                resource: place.resource.to_string(),
-                was: expected.words(),
-                now: now.words(),
-            });
-        }
+    }
+
+    /// Whether it changes by itself, so that it is waited for. Where something is expected, only what is that but for an operation of
+    /// somebody else's: anything else would be taken for the fault when it has arrived.
+    fn is_passing(&self, expected: Option<&Self>) -> bool {
+        let Self::Power(power) = self else {
+            return false;
+        };
+        *power == Power::Busy || (expected.is_none() && power.is_moving())
+    }
+
+    async fn write(&self, place: Place<'_>) -> Result<(), AzureError> {
         match self {
             Self::Power(power) => power.apply(place).await,
             Self::Rule(rule) => rule.apply(place).await,

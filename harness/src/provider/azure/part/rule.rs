@@ -25,6 +25,9 @@ pub(in crate::provider::azure) const NETWORK: &str = "2024-05-01";
 const PRIORITIES: std::ops::RangeInclusive<u16> = 100..=4096;
 /// How the names of our rules begin.
 pub(in crate::provider::azure) const OURS: &str = "blackstart-block-ingress";
+/// The properties that the ports of a rule stand in.
+const PORT: &str = "destinationPortRange";
+const PORTS: &str = "destinationPortRanges";
 /// What ends the description of a rule of ours before its mark.
 const DESCRIPTION: &str = "Made by Blackstart for a drill, which deletes it again. Drill ";
 /// The answer to a write that was made of what is not there any more.
@@ -126,8 +129,9 @@ fn name_for(ports: &[u16]) -> String {
         name.push('-');
         name.push_str(&port.to_string());
     }
-    // The longest name that a rule may have is 80; which ports they are stands in the rule.
+    // The longest name that a rule may have is 80, and it must not end in a hyphen; which ports they are stands in the rule.
     name.truncate(80);
+    name.truncate(name.trim_end_matches('-').len());
     name
 }
 
@@ -173,23 +177,27 @@ fn may_concern(properties: &Value, ports: &[u16]) -> bool {
     if ports.is_empty() {
         return true;
     }
-    let one = properties["destinationPortRange"].as_str().into_iter();
-    let several = properties["destinationPortRanges"].as_array();
-    let several = several.into_iter().flatten().filter_map(Value::as_str);
-    let mut ranges = one
-        .chain(several)
-        .filter(|range| !range.is_empty())
-        .peekable();
-    if ranges.peek().is_none() {
+    let ranges = port_ranges(properties);
+    if ranges.is_empty() {
         return true;
     }
-    ranges.any(|range| {
+    ranges.into_iter().any(|range| {
         let (from, to) = range.split_once('-').unwrap_or((range, range));
         match (from.trim().parse::<u16>(), to.trim().parse::<u16>()) {
             (Ok(from), Ok(to)) => ports.iter().any(|port| (from..=to).contains(port)),
             _ => true,
         }
     })
+}
+
+/// The ports that a rule is about, by either of the properties that they may stand in: one at a time, or several in any order.
+fn port_ranges(properties: &Value) -> BTreeSet<&str> {
+    let one = properties[PORT].as_str().into_iter();
+    let several = properties[PORTS].as_array();
+    let several = several.into_iter().flatten().filter_map(Value::as_str);
+    one.chain(several)
+        .filter(|range| !range.is_empty())
+        .collect()
 }
 
 impl Rule {
@@ -205,11 +213,14 @@ impl Rule {
             "sourcePortRange": "*",
             "destinationAddressPrefix": "*",
         });
-        if self.ports.is_empty() {
-            properties["destinationPortRange"] = "*".into();
-        } else {
-            let ports = self.ports.iter().map(u16::to_string).collect::<Vec<_>>();
-            properties["destinationPortRanges"] = ports.into();
+        match &self.ports[..] {
+            [] => properties[PORT] = "*".into(),
+            // A list of one comes back in the singular.
+            [port] => properties[PORT] = port.to_string().into(),
+            ports => {
+                let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>();
+                properties[PORTS] = ports.into();
+            }
         }
         properties
     }
@@ -228,11 +239,18 @@ impl Rule {
             });
         };
         let (ours, theirs) = (self.properties(), &found["properties"]);
+        let (wanted, ports) = (port_ranges(&ours), port_ranges(theirs));
         let ours = ours.as_object().into_iter().flatten();
-        let differs: Vec<String> = ours
-            .filter(|(key, value)| theirs[key.as_str()] != **value)
+        let mut differs: Vec<String> = ours
+            .filter(|(key, value)| {
+                ![PORT, PORTS].contains(&key.as_str()) && theirs[key.as_str()] != **value
+            })
             .map(|(key, _)| format!("{key} {}", theirs[key.as_str()]))
             .collect();
+        if ports != wanted {
+            let ports: Vec<&str> = ports.into_iter().collect();
+            differs.push(format!("destination ports {}", ports.join(", ")));
+        }
         if differs.is_empty() {
             return Part::Rule(Self {
                 is: true,
@@ -345,6 +363,50 @@ mod tests {
     fn where_a_rule_lets_somebody_in_before_the_first_free_priority_it_is_named() {
         let error = free(&[allow("ssh", 100, "22")], &[]).unwrap_err();
         assert!(error.contains("`ssh`") && error.contains("100"), "{error}");
+    }
+
+    fn rule(ports: &[u16]) -> Rule {
+        Rule {
+            name: name_for(ports),
+            mark: "0123456789abcdef".to_owned(),
+            priority: 100,
+            ports: ports.to_vec(),
+            is: true,
+        }
+    }
+
+    #[test]
+    fn a_name_has_eighty_characters_at_most_and_does_not_end_in_a_hyphen() {
+        assert_eq!(name_for(&[]), OURS);
+        assert_eq!(name_for(&[80, 443]), format!("{OURS}-80-443"));
+        // The eightieth character would be a hyphen.
+        let ports: Vec<u16> = [1, 4444].into_iter().chain(20_000..20_020).collect();
+        let name = name_for(&ports);
+        assert_eq!(name.len(), 79);
+        assert!(name.ends_with("-20007"), "{name}");
+    }
+
+    #[test]
+    fn ports_are_the_same_in_any_order_and_in_either_property() {
+        let group = |rule: &Rule, key: &str, ports: Value| {
+            let mut properties = rule.properties();
+            for key in [PORT, PORTS] {
+                properties.as_object_mut().unwrap().remove(key);
+            }
+            properties[key] = ports;
+            let known = json!({ "name": rule.name, "properties": properties });
+            json!({ "properties": { "securityRules": [known] } })
+        };
+        let several = rule(&[80, 443]);
+        assert_eq!(several.properties()[PORTS], json!(["80", "443"]));
+        let other_way_round = group(&several, PORTS, json!(["443", "80"]));
+        assert_eq!(several.of(&other_way_round), Part::Rule(several.clone()));
+        let less = group(&several, PORTS, json!(["443"]));
+        assert!(matches!(several.of(&less), Part::Foreign(what) if what.contains("ports 443")));
+        let one = rule(&[80]);
+        assert_eq!(one.properties()[PORT], "80");
+        let in_a_list = group(&one, PORTS, json!(["80"]));
+        assert_eq!(one.of(&in_a_list), Part::Rule(one.clone()));
     }
 
     #[test]
