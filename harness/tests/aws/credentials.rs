@@ -21,7 +21,7 @@ pub(crate) fn wanted() -> Option<String> {
 /// Attaches, and tells what a journal would have.
 pub(crate) async fn attach_and_tell(aws: &str) {
     let attached = attach(&environment(aws), None).await.unwrap();
-    println!("{}", serde_json::to_string(&attached.access).unwrap());
+    serde_json::to_writer(std::io::stdout(), &attached.access).unwrap();
 }
 
 /// The access key that requests are signed with, and the profile that a journal would have.
