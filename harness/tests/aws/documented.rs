@@ -1,7 +1,5 @@
 //! What moto does not imitate, against answers of the shapes that AWS documents: whose credentials they are, checkers that disagree,
-//! versions that do not match, a database that reboots, zonal shifts.
-
-use std::sync::{Arc, Mutex};
+//! versions that do not match, zonal shifts.
 
 use blackstart::{
     drill::Fault,
@@ -12,50 +10,13 @@ use blackstart::{
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use crate::rig::{ACCOUNT, capture, environment_at};
-
-/// Whoever answers instead of AWS, with a state of its own.
-async fn stand_in<S: Send + 'static>(
-    state: S,
-    answer: impl Fn(&mut S, &Request, &str) -> ResponseTemplate + Send + Sync + 'static,
-) -> (MockServer, Arc<Mutex<S>>) {
-    let server = MockServer::start().await;
-    let state = Arc::new(Mutex::new(state));
-    let shared = Arc::clone(&state);
-    Mock::given(any())
-        .respond_with(move |request: &Request| {
-            let body = String::from_utf8_lossy(&request.body).into_owned();
-            if body.contains("Action=GetCallerIdentity") {
-                return identity();
-            }
-            answer(&mut shared.lock().unwrap(), request, &body)
-        })
-        .mount(&server)
-        .await;
-    (server, state)
-}
-
-fn identity() -> ResponseTemplate {
-    xml(
-        200,
-        format!(
-            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-             <Arn>arn:aws:iam::{ACCOUNT}:user/drill</Arn><UserId>AIDAEXAMPLE</UserId><Account>{ACCOUNT}</Account>\
-             </GetCallerIdentityResult></GetCallerIdentityResponse>"
-        ),
-    )
-}
-
-fn xml(status: u16, body: impl Into<String>) -> ResponseTemplate {
-    ResponseTemplate::new(status).set_body_raw(body.into(), "text/xml")
-}
-
-fn it() -> String {
-    "it".to_owned()
-}
+use crate::{
+    rig::{ACCOUNT, capture, environment_at},
+    stand_in::{it, stand_in, xml},
+};
 
 /// An environment with what stands under `aws:`, and one target.
-fn environment(aws: &str) -> Environment {
+pub(crate) fn environment(aws: &str) -> Environment {
     environment_of(aws, "instance: i-1")
 }
 
@@ -299,42 +260,6 @@ pub(crate) async fn records_are_not_changed_where_nobody_confirms() {
     );
 }
 
-/// A database that reboots for some readings after it was told to.
-fn rebooting(readings_left: &mut Option<u32>, _: &Request, body: &str) -> ResponseTemplate {
-    if body.contains("Action=RebootDBInstance") {
-        assert!(body.contains("ForceFailover=true"), "{body}");
-        *readings_left = Some(3);
-    }
-    let status = match readings_left {
-        Some(0) | None => "available",
-        Some(left) => {
-            *left -= 1;
-            "rebooting"
-        }
-    };
-    xml(
-        200,
-        format!(
-            "<R xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><DescribeDBInstancesResult><DBInstances><DBInstance>\
-             <DBInstanceIdentifier>petclinic</DBInstanceIdentifier><DBInstanceStatus>{status}</DBInstanceStatus>\
-             <MultiAZ>true</MultiAZ><AvailabilityZone>eu-central-1a</AvailabilityZone></DBInstance></DBInstances>\
-             </DescribeDBInstancesResult></R>"
-        ),
-    )
-}
-
-pub(crate) async fn a_database_with_a_standby_is_rebooted_and_waited_for() {
-    let (server, _) = stand_in(None, rebooting).await;
-    let environment = environment_at(&server.uri(), "database: petclinic");
-    let fault = Fault::FailoverDatabase { target: it() };
-    let captured = capture(&environment, &fault).await.unwrap();
-    assert_eq!(captured.current().await, Current::AsCaptured);
-    captured.fault.inject().await.unwrap();
-    assert_eq!(captured.current().await, Current::AsInjected);
-    captured.fault.revert(&captured.undo).await.unwrap();
-    assert_eq!(captured.current().await, Current::AsCaptured);
-}
-
 /// Zonal shifts as ARC keeps them.
 fn shifting(shifts: &mut Vec<Value>, request: &Request, body: &str) -> ResponseTemplate {
     if body.contains("Action=DescribeAvailabilityZones") {
@@ -404,6 +329,26 @@ pub(crate) async fn the_traffic_of_a_zone_is_shifted_away_and_comes_back() {
             })
             .await;
     }
+}
+
+pub(crate) async fn a_shift_that_an_operator_took_over_is_told_and_left() {
+    let (server, shifts) = stand_in(Vec::new(), shifting).await;
+    let environment = environment_at(&server.uri(), &balancer("web"));
+    let captured = capture(&environment, &lose("b")).await.unwrap();
+    captured.fault.inject().await.unwrap();
+    assert_eq!(captured.current().await, Current::AsInjected);
+    // What UpdateZonalShift leaves of a shift that is used in a real incident.
+    shifts.lock().unwrap()[0]["comment"] = json!("INC-17: the zone really fails");
+    let Current::Otherwise(words) = captured.current().await else {
+        panic!("is taken for the drill's")
+    };
+    assert!(
+        words.contains("somebody else's, with the comment `INC-17: the zone really fails`"),
+        "{words}"
+    );
+    // Only one who insists cancels it.
+    captured.fault.revert(&captured.undo).await.unwrap();
+    assert!(shifts.lock().unwrap().is_empty());
 }
 
 pub(crate) async fn what_cannot_be_shifted_is_named() {

@@ -10,13 +10,18 @@
 #[expect(dead_code, reason = "the harness needs no variable of its own here")]
 mod beside_a_lab;
 mod capacity;
+mod credentials;
 mod databases;
 mod documented;
+mod failovers;
 mod findings;
 mod health_checks;
+mod instances;
 mod kills;
 mod rig;
+mod rules;
 mod security_groups;
+mod stand_in;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -38,14 +43,19 @@ macro_rules! cases {
 
 /// The same for those that need nobody.
 macro_rules! alone {
-    ($($name:ident),+ $(,)?) => {
-        [$((stringify!($name), (|| Box::pin(documented::$name())) as Alone)),+]
+    ($($module:ident: $($name:ident),+ $(,)?;)+) => {
+        [$($((stringify!($name), (|| Box::pin($module::$name())) as Alone)),+),+]
     };
 }
 
 /// Credentials and region are found in the environment of the process, which cannot be changed within: so the trials run in a process
 /// of their own.
 fn main() -> ExitCode {
+    if let Some(aws) = credentials::wanted() {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(credentials::attach_and_tell(&aws));
+        return ExitCode::SUCCESS;
+    }
     if Settings::are_there() {
         return trials();
     }
@@ -93,16 +103,35 @@ fn trials() -> ExitCode {
             revert_restores_an_account_when_harness_and_guard_are_killed;
     ];
     let documented = alone![
-        credentials_that_are_not_accepted_are_told,
-        what_leads_to_no_credentials_is_told_before_anything_is_asked,
-        credentials_of_another_account_are_refused,
-        a_page_of_somebody_else_is_not_taken_for_aws,
-        the_checkers_of_a_health_check_are_counted_as_route_53_does,
-        a_write_made_of_another_version_is_made_anew_or_given_up,
-        records_are_not_changed_where_nobody_confirms,
-        a_database_with_a_standby_is_rebooted_and_waited_for,
-        the_traffic_of_a_zone_is_shifted_away_and_comes_back,
-        what_cannot_be_shifted_is_named,
+        credentials:
+            a_profile_that_a_file_names_wins_over_keys_in_variables,
+            keys_in_variables_win_over_a_profile_in_a_variable_and_are_the_way_back;
+        documented:
+            credentials_that_are_not_accepted_are_told,
+            what_leads_to_no_credentials_is_told_before_anything_is_asked,
+            credentials_of_another_account_are_refused,
+            a_page_of_somebody_else_is_not_taken_for_aws,
+            the_checkers_of_a_health_check_are_counted_as_route_53_does,
+            a_write_made_of_another_version_is_made_anew_or_given_up,
+            records_are_not_changed_where_nobody_confirms,
+            the_traffic_of_a_zone_is_shifted_away_and_comes_back,
+            a_shift_that_an_operator_took_over_is_told_and_left,
+            what_cannot_be_shifted_is_named;
+        failovers:
+            a_database_with_a_standby_is_rebooted_and_waited_for,
+            a_database_that_is_busy_and_serves_is_not_taken_for_one_that_reboots,
+            a_failover_that_shows_late_is_not_taken_for_none,
+            what_a_cluster_refuses_beforehand_is_told_at_once;
+        instances:
+            a_group_goes_on_when_its_load_balancers_have_seen_the_instance_again,
+            a_group_that_asks_a_classic_load_balancer_is_refused,
+            an_instance_that_ec2_does_not_start_yet_is_started_later,
+            an_instance_that_falls_back_is_told_with_what_ec2_says,
+            the_group_of_an_instance_that_was_terminated_goes_on,
+            what_takes_minutes_has_the_time;
+        rules:
+            one_rule_that_cannot_be_made_again_keeps_no_other_out,
+            a_rule_whose_peering_connection_ended_is_named_and_nothing_revoked;
     ];
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(4);

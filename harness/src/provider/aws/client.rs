@@ -45,6 +45,10 @@ const PAGES: usize = 200;
 /// Credentials that end within this time are fetched anew.
 const RENEWED_BEFORE: Duration = Duration::from_mins(5);
 
+/// When each service may be asked next, by its address and its name. It is one for the whole process: a service that has one address for
+/// all regions has one limit for them as well.
+static NEXT: Mutex<BTreeMap<(String, &str), Instant>> = Mutex::new(BTreeMap::new());
+
 /// What asks AWS for one account and region.
 pub(super) struct Client {
     http: reqwest::Client,
@@ -54,8 +58,6 @@ pub(super) struct Client {
     /// As it is found again.
     account: AwsAccount,
     region: String,
-    /// When each service may be asked next.
-    next: Mutex<BTreeMap<&'static str, Instant>>,
     /// How long something is tried that is turned down for now.
     patience: Duration,
 }
@@ -124,7 +126,6 @@ impl Client {
             credentials: tokio::sync::Mutex::default(),
             account: account.clone(),
             region: region.to_owned(),
-            next: Mutex::default(),
             patience: PATIENCE,
         })
     }
@@ -255,11 +256,11 @@ impl Client {
     /// Waits for this request's turn.
     async fn pace(&self, service: &'static Service) {
         let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            let turn = next.get(service.signing_name).copied();
-            let turn = turn.map_or(now, |turn| turn.max(now));
-            next.insert(service.signing_name, turn + service.pace);
+            let which = (self.server(service).0, service.signing_name);
+            let turn = next.get(&which).map_or(now, |turn| now.max(*turn));
+            next.insert(which, turn + service.pace);
             turn
         };
         sleep_until(turn).await;

@@ -2,8 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::provider::error::CredentialsError;
+use aws_config::{
+    BehaviorVersion, Region, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig,
+};
+use aws_credential_types::provider::{SharedCredentialsProvider, error::CredentialsError};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -41,17 +44,16 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// Finds credentials and region, and asks whose the credentials are, for which nobody needs a permission.
     pub(super) async fn open(named: &AwsAccount) -> Result<Self, AwsError> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(
-            Builder::new()
-                .tls_provider(Provider::Rustls(CryptoMode::Ring))
-                .build_https(),
-        );
+        let http = Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+        let profiles = Profiles::read();
         let profile = named
             .profile
             .clone()
             .or_else(|| profiles::set("AWS_PROFILE"));
         if let Some(profile) = &profile {
-            let profiles = Profiles::read();
             if !profiles.has(profile) {
                 return Err(AwsError::UnknownProfile {
                     profile: profile.clone(),
@@ -67,7 +69,7 @@ impl Connection {
         let config = loader.load().await;
         let region = config.region().map(ToString::to_string);
         let mut account = AwsAccount {
-            profile,
+            profile: profiles.way_back(named.profile.as_deref(), &profiles::set),
             region: region.clone(),
             account: named.account.clone(),
             endpoint: named.endpoint.clone().or_else(|| {
@@ -78,12 +80,20 @@ impl Connection {
         let region = region.ok_or_else(|| AwsError::NoRegion {
             account: Box::new(account.clone()),
         })?;
-        let provider = config
-            .credentials_provider()
-            .ok_or_else(|| AwsError::NoCredentials {
-                account: Box::new(account.clone()),
-                source: Box::new(CredentialsError::not_loaded("nobody was asked for any")),
-            })?;
+        let provider = match &named.profile {
+            Some(profile) => {
+                let config = ProviderConfig::without_region()
+                    .with_behavior_version(Some(BehaviorVersion::latest()))
+                    .with_region(config.region().cloned())
+                    .with_http_client(http);
+                Some(of_profile(profile, &config))
+            }
+            None => config.credentials_provider(),
+        };
+        let provider = provider.ok_or_else(|| AwsError::NoCredentials {
+            account: Box::new(account.clone()),
+            source: Box::new(CredentialsError::not_loaded("nobody was asked for any")),
+        })?;
         let client = Client::new(&account, &region, provider)?;
         let identity = client
             .query(
@@ -134,7 +144,21 @@ impl Connection {
     }
 }
 
+/// What gets the credentials of one profile and of nobody else. The default chain asks variables first, whatever profile it is given: keys
+/// that somebody left in them would lead to another account than the one that was meant.
+fn of_profile(profile: &str, config: &ProviderConfig) -> SharedCredentialsProvider {
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(config)
+        .profile_name(profile)
+        .build();
+    SharedCredentialsProvider::new(provider)
+}
+
 /// What is missing to reach an account, as far as this machine shows it. Nothing is asked of it.
 pub(super) fn missing(named: &AwsAccount) -> Vec<String> {
-    Profiles::read().missing(named.profile.as_deref(), named.region.as_deref())
+    Profiles::read().missing(
+        named.profile.as_deref(),
+        named.region.as_deref(),
+        &profiles::set,
+    )
 }

@@ -14,11 +14,27 @@ use super::{
 };
 
 const NOT_FOUND: [&str; 2] = ["DBInstanceNotFound", "DBClusterNotFoundFault"];
-/// How long a failover is waited for at once: less than a revert may take.
-const LIMIT: Duration = Duration::from_secs(24);
+/// How long a failover is waited for at once: less than what [`super::patience`] gives it.
+const LIMIT: Duration = Duration::from_mins(5);
 const EVERY: Duration = Duration::from_secs(1);
 /// The state in which a database takes orders.
 const AVAILABLE: &str = "available";
+/// States in which a database serves as well, busy with something that no failover is (user guide, "Viewing DB instance status").
+const SERVING: [&str; 6] = [
+    "backing-up",
+    "configuring-enhanced-monitoring",
+    "configuring-iam-database-auth",
+    "configuring-log-exports",
+    "storage-config-upgrade",
+    "storage-optimization",
+];
+/// Codes with which a cluster, or the instance that is to write, does not take the order yet.
+const NOT_YET: [&str; 2] = ["InvalidDBClusterStateFault", "InvalidDBInstanceState"];
+
+/// Whether a database in this state serves.
+pub(super) fn serves(status: &str) -> bool {
+    status == AVAILABLE || SERVING.contains(&status)
+}
 
 /// An instance with a standby in another zone. Which zone it is in is told minutes late, so it is known by whether it is available.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +85,7 @@ impl Standby {
         let found = instance(connection, &self.id).await?;
         Ok(found.map(|found| Self {
             id: self.id.clone(),
-            is_available: found.text("DBInstanceStatus") == Some(AVAILABLE),
+            is_available: found.text("DBInstanceStatus").is_some_and(serves),
         }))
     }
 
@@ -132,8 +148,8 @@ impl Cluster {
             })
         };
         let before = Self::of(id, &found);
-        if before.is_changing {
-            let status = found.text("Status").unwrap_or_default();
+        let status = found.text("Status").unwrap_or_default();
+        if status != AVAILABLE {
             return refused(format!(
                 "is {status}, and only one that is available fails over"
             ));
@@ -154,7 +170,7 @@ impl Cluster {
         Self {
             id: id.to_owned(),
             writer: writer.map(|(name, _)| name).unwrap_or_default(),
-            is_changing: found.text("Status") != Some(AVAILABLE),
+            is_changing: !found.text("Status").is_some_and(serves),
         }
     }
 
@@ -168,7 +184,8 @@ impl Cluster {
         self.is_changing && [&before.writer, &after.writer, &String::new()].contains(&&self.writer)
     }
 
-    /// Makes that instance the writer. On the way back it is waited for.
+    /// Makes that instance the writer. On the way back it is waited for, and so is a cluster that does not take the order yet: the former
+    /// writer may be on its way up still.
     pub(super) async fn apply(
         &self,
         connection: &Connection,
@@ -176,6 +193,7 @@ impl Cluster {
     ) -> Result<(), AwsError> {
         let deadline = Instant::now() + LIMIT;
         let mut is_asked = false;
+        let mut refused = None;
         loop {
             let Some(now) = self.read(connection).await? else {
                 return Err(self.not_possible("is gone"));
@@ -183,9 +201,7 @@ impl Cluster {
             if now == *self {
                 return Ok(());
             }
-            if let Some(expected) = expected
-                && !is_asked
-            {
+            if let Some(expected) = expected {
                 if now.is_half_way(expected, self) {
                     return Ok(());
                 }
@@ -196,16 +212,19 @@ impl Cluster {
                         now: now.words(),
                     });
                 }
+                return self.fail_over(connection).await;
             }
             if !now.is_changing && !is_asked {
-                self.fail_over(connection).await?;
-                is_asked = true;
-                if expected.is_some() {
-                    return Ok(());
+                match self.fail_over(connection).await {
+                    Ok(()) => is_asked = true,
+                    Err(error) if error.is(&NOT_YET) => refused = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
             if Instant::now() > deadline {
-                return Err(self.not_possible(&format!("has {} still", now.words())));
+                let refused = refused.filter(|_| !is_asked);
+                let problem = || self.not_possible(&format!("has {} still", now.words()));
+                return Err(refused.unwrap_or_else(problem));
             }
             sleep(EVERY).await;
         }

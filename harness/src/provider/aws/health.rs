@@ -178,7 +178,7 @@ fn of_status(status: Option<&str>, database: &Element) -> Health {
     let status = status.unwrap_or("unknown");
     let zone = database.text("AvailabilityZone");
     Health {
-        healthy: status == "available",
+        healthy: database::serves(status),
         detail: match zone {
             Some(zone) => format!("{status} in {zone}"),
             None => status.to_owned(),

@@ -15,8 +15,11 @@ use super::{
 };
 
 const NOT_FOUND: [&str; 2] = ["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"];
-/// How long a start is waited for at once: less than a revert may take.
-const START_LIMIT: Duration = Duration::from_secs(24);
+/// Codes with which EC2 does not start an instance yet: what it said of its state may be older than what it goes by, and a zone that is
+/// full may have room again.
+const NOT_YET: [&str; 2] = ["IncorrectInstanceState", "InsufficientInstanceCapacity"];
+/// How long a start is waited for at once: with what comes after it less than what [`super::patience`] gives it.
+const START_LIMIT: Duration = Duration::from_mins(5);
 const START_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether an instance runs.
@@ -35,6 +38,29 @@ pub(super) enum State {
     Starting,
     /// Not running, or about to end: nothing is answered any more.
     Stopped,
+}
+
+/// What became of starting an instance.
+#[derive(Debug, Default)]
+struct Start {
+    /// The reason that EC2 gave for the instance's state when it was told to start; nothing if it was not told.
+    reason: Option<String>,
+    has_begun: bool,
+    /// Why it was not told yet.
+    refused: Option<AwsError>,
+}
+
+impl Start {
+    /// Whether the instance began to start, and is stopped again. It may be that only the reason for its state shows it.
+    fn fell_back(&mut self, now: State, is_settled: bool, reason: &str) -> bool {
+        let Some(reason_before) = &self.reason else {
+            return false;
+        };
+        self.has_begun |= now == State::Starting;
+        now == State::Stopped
+            && is_settled
+            && (self.has_begun || (!reason.is_empty() && reason != reason_before))
+    }
 }
 
 impl Instance {
@@ -77,17 +103,24 @@ impl Instance {
     }
 
     /// Brings the instance to this state. A start is waited for, because a group whose processes were resumed before would take the
-    /// instance for one that failed.
+    /// instance for one that failed. On the way back one that is terminated is passed over, so that the rest comes back: whoever reads
+    /// afterwards is told.
     pub(super) async fn apply(
         &self,
         connection: &Connection,
         expected: Option<&Self>,
     ) -> Result<(), AwsError> {
         let deadline = Instant::now() + START_LIMIT;
-        let mut is_asked = false;
+        let mut start = Start::default();
         loop {
-            let found = found(connection, &self.id).await?;
-            let Some((now, is_settled)) = state(&found) else {
+            let found = describe(connection, &self.id).await?;
+            let now = found
+                .as_ref()
+                .and_then(|found| Some((found, state(found)?)));
+            let Some((found, (now, is_settled))) = now else {
+                if expected.is_none() {
+                    return Ok(());
+                }
                 return Err(self.not_possible("is terminated"));
             };
             if now == self.state {
@@ -98,25 +131,33 @@ impl Instance {
                 ..self.clone()
             }
             .words();
-            if let Some(expected) = expected.filter(|expected| expected.state != now && !is_asked) {
+            if let Some(expected) = expected.filter(|expected| expected.state != now) {
                 return Err(AwsError::Changed {
                     resource: self.title(),
                     was: expected.words(),
                     now: now_words,
                 });
             }
-            match self.state {
-                State::Stopped => return self.set(connection, "StopInstances", false).await,
-                // One that is stopping can only be started when it has stopped.
-                State::Running | State::Starting => {
-                    if now == State::Stopped && is_settled && !is_asked {
-                        self.set(connection, "StartInstances", false).await?;
-                        is_asked = true;
-                    }
+            if self.state == State::Stopped {
+                return self.set(connection, "StopInstances", false).await;
+            }
+            let reason = reason(found);
+            if start.fell_back(now, is_settled, &reason) {
+                let problem = format!("was started and is stopped again{}", saying(&reason));
+                return Err(self.not_possible(&problem));
+            }
+            // One that is stopping can only be started when it has stopped.
+            if now == State::Stopped && is_settled && start.reason.is_none() {
+                match self.set(connection, "StartInstances", false).await {
+                    Ok(()) => start.reason = Some(reason.clone()),
+                    Err(error) if error.is(&NOT_YET) => start.refused = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
             if Instant::now() > deadline {
-                return Err(self.not_possible(&format!("has {now_words} still")));
+                let refused = start.refused.filter(|_| start.reason.is_none());
+                let problem = format!("has {now_words} still{}", saying(&reason));
+                return Err(refused.unwrap_or_else(|| self.not_possible(&problem)));
             }
             sleep(START_EVERY).await;
         }
@@ -188,6 +229,20 @@ impl Instance {
     }
 }
 
+/// Why an instance is in its state, in EC2's words; empty if it gives no reason.
+fn reason(instance: &Element) -> String {
+    let message = instance.at(&["stateReason", "message"]);
+    message.map_or_else(String::new, |message| message.own_text.trim().to_owned())
+}
+
+/// A reason at the end of a sentence.
+fn saying(reason: &str) -> String {
+    if reason.is_empty() {
+        return String::new();
+    }
+    format!(": EC2 says `{reason}`")
+}
+
 /// The state of an instance, and whether it stays so by itself; nothing if it is terminated.
 fn state(instance: &Element) -> Option<(State, bool)> {
     let name = instance.at(&["instanceState", "name"])?.own_text.trim();
@@ -198,6 +253,11 @@ fn state(instance: &Element) -> Option<(State, bool)> {
         "stopped" => Some((State::Stopped, true)),
         _ => None,
     }
+}
+
+/// Whether an instance runs.
+pub(super) fn is_up(instance: &Element) -> bool {
+    matches!(state(instance), Some((State::Running, _)))
 }
 
 /// An instance; nothing if it is not there.

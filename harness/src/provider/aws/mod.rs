@@ -29,6 +29,7 @@ mod zonal_shift;
 use std::{
     collections::BTreeSet,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 pub use change::planned;
@@ -133,6 +134,23 @@ fn need(named: &AwsAccount) -> Need {
         binding: Binding::Aws,
         system: named.to_string(),
         missing: connection::missing(named),
+    }
+}
+
+/// How long an injection, or an attempt to revert, may take: a start and what comes after it, or a failover, take minutes, and everything
+/// may take up to two until it shows.
+fn patience(kind: &AwsKind) -> Duration {
+    match kind {
+        AwsKind::Instance(_) | AwsKind::Database(_) | AwsKind::DatabaseCluster(_) => {
+            Duration::from_secs(690)
+        }
+        AwsKind::SecurityGroup(_)
+        | AwsKind::TargetGroup(_)
+        | AwsKind::AutoScalingGroup(_)
+        | AwsKind::HealthCheck(_)
+        | AwsKind::Record(_)
+        | AwsKind::LoadBalancer(_)
+        | AwsKind::Alarm(_) => Duration::from_secs(150),
     }
 }
 
@@ -327,7 +345,8 @@ impl Fault for AwsFault {
     fn inject(&self) -> BoxFuture<'_, Result<(), ProviderError>> {
         Box::pin(async move {
             let (before, after) = self.both()?;
-            Ok(after.inject(&self.connection, before).await?)
+            after.inject(&self.connection, before).await?;
+            Ok(after.until_shown(&self.connection, before).await?)
         })
     }
 
@@ -337,6 +356,10 @@ impl Fault for AwsFault {
             let now = before.read(&self.connection).await?;
             Ok(now.compare(&before, &after))
         })
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(patience(&self.kind))
     }
 
     fn revert<'a>(&'a self, undo: &'a Undo) -> BoxFuture<'a, Result<(), ProviderError>> {

@@ -19,15 +19,23 @@ const EVERY: &str = "*";
 struct Rule {
     /// The resource's ARN.
     on: String,
-    /// The only records that may be changed.
-    record: Option<(String, String)>,
+    only: Option<Only>,
     actions: BTreeSet<&'static str>,
+}
+
+/// The condition under which something is needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Only {
+    /// The only records that may be changed: their name and type.
+    Record(String, String),
+    /// Grants of a key for a service of AWS that needs it, and for nobody else.
+    GrantsForAws,
 }
 
 fn rule<const N: usize>(on: impl Into<String>, actions: [&'static str; N]) -> Rule {
     Rule {
         on: on.into(),
-        record: None,
+        only: None,
         actions: actions.into(),
     }
 }
@@ -123,29 +131,37 @@ fn rules(change: &Change) -> Vec<Rule> {
                 ["route53:GetHealthCheck", "route53:UpdateHealthCheck"],
             )]
         }
-        (Action::Stop, _) => vec![
-            rule(own, ["ec2:StartInstances", "ec2:StopInstances"]),
-            // Of the group that the instance is in, which is found when it is stopped.
-            rule(
-                arn(
-                    resource,
-                    "autoscaling",
-                    "autoScalingGroup:*:autoScalingGroupName/*",
+        (Action::Stop, _) => {
+            // Whoever starts an instance with an encrypted volume hands the key on to EC2, or it falls back to stopped. Which key that is
+            // stands in the volume.
+            let mut handing_on = rule(arn(resource, "kms", "key/*"), ["kms:CreateGrant"]);
+            handing_on.only = Some(Only::GrantsForAws);
+            vec![
+                rule(own, ["ec2:StartInstances", "ec2:StopInstances"]),
+                handing_on,
+                // Of the group that the instance is in, which is found when it is stopped.
+                rule(
+                    arn(
+                        resource,
+                        "autoscaling",
+                        "autoScalingGroup:*:autoScalingGroupName/*",
+                    ),
+                    [
+                        "autoscaling:ResumeProcesses",
+                        "autoscaling:SuspendProcesses",
+                    ],
                 ),
-                [
-                    "autoscaling:ResumeProcesses",
-                    "autoscaling:SuspendProcesses",
-                ],
-            ),
-            rule(
-                EVERY,
-                [
-                    "autoscaling:DescribeAutoScalingGroups",
-                    "autoscaling:DescribeAutoScalingInstances",
-                    "ec2:DescribeInstances",
-                ],
-            ),
-        ],
+                rule(
+                    EVERY,
+                    [
+                        "autoscaling:DescribeAutoScalingGroups",
+                        "autoscaling:DescribeAutoScalingInstances",
+                        "ec2:DescribeInstances",
+                        "elasticloadbalancing:DescribeTargetHealth",
+                    ],
+                ),
+            ]
+        }
         (Action::Scale(_), _) => vec![
             rule(own, ["autoscaling:UpdateAutoScalingGroup"]),
             rule(
@@ -159,7 +175,7 @@ fn rules(change: &Change) -> Vec<Rule> {
         (Action::ShiftWeights(_), kind) => {
             let mut changing = rule(&own, ["route53:ChangeResourceRecordSets"]);
             if let AwsKind::Record(AwsRecord { name, kind, .. }) = kind {
-                changing.record = Some((name.clone(), kind.clone()));
+                changing.only = Some(Only::Record(name.clone(), kind.clone()));
             }
             vec![changing, rule(own, ["route53:ListResourceRecordSets"])]
         }
@@ -215,7 +231,8 @@ fn watching(resource: &AwsResource) -> Vec<Rule> {
         AwsKind::Database(_) => rule(own, ["rds:DescribeDBInstances"]),
         AwsKind::DatabaseCluster(_) => rule(own, ["rds:DescribeDBClusters"]),
         AwsKind::LoadBalancer(_) => rule(EVERY, ["elasticloadbalancing:DescribeLoadBalancers"]),
-        AwsKind::Alarm(_) => rule(own, ["cloudwatch:DescribeAlarms"]),
+        // Limited to an alarm it hides those that are composite.
+        AwsKind::Alarm(_) => rule(EVERY, ["cloudwatch:DescribeAlarms"]),
         AwsKind::SecurityGroup(_) | AwsKind::Record(_) => return Vec::new(),
     }]
 }
@@ -257,22 +274,17 @@ pub(in crate::provider) fn permissions(
 /// A policy: what is needed on the same resource is one statement, and resources on which the same is needed are one.
 fn policy(rules: Vec<Rule>) -> String {
     let mut by_resource: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
-    for Rule {
-        on,
-        record,
-        actions,
-    } in rules
-    {
-        by_resource.entry((on, record)).or_default().extend(actions);
+    for Rule { on, only, actions } in rules {
+        by_resource.entry((on, only)).or_default().extend(actions);
     }
     let mut by_actions: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-    for ((on, record), actions) in by_resource {
-        by_actions.entry((actions, record)).or_default().insert(on);
+    for ((on, only), actions) in by_resource {
+        by_actions.entry((actions, only)).or_default().insert(on);
     }
-    let statements = by_actions.into_iter().map(|((actions, record), on)| {
+    let statements = by_actions.into_iter().map(|((actions, only), on)| {
         let mut statement = json!({ "Effect": "Allow", "Action": actions, "Resource": on });
-        if let Some((name, kind)) = record {
-            statement["Condition"] = only_of(&name, &kind);
+        if let Some(only) = only {
+            statement["Condition"] = only.condition();
         }
         statement
     });
@@ -282,17 +294,22 @@ fn policy(rules: Vec<Rule>) -> String {
     text
 }
 
-/// The condition that lets one record be changed and no other (developer guide, "Using IAM policy conditions for fine-grained access
-/// control").
-fn only_of(name: &str, kind: &str) -> Value {
-    let of = |what: &str| format!("route53:ChangeResourceRecordSets{what}");
-    json!({
-        "ForAllValues:StringEquals": {
-            of("Actions"): ["UPSERT"],
-            of("NormalizedRecordNames"): [name.replace('*', "\\052")],
-            of("RecordTypes"): [kind],
-        },
-    })
+impl Only {
+    /// As it stands in a policy (Route 53 developer guide, "Using IAM policy conditions for fine-grained access control"; KMS developer
+    /// guide, "Condition keys": `kms:GrantIsForAWSResource`).
+    fn condition(&self) -> Value {
+        let of = |what: &str| format!("route53:ChangeResourceRecordSets{what}");
+        match self {
+            Self::Record(name, kind) => json!({
+                "ForAllValues:StringEquals": {
+                    of("Actions"): ["UPSERT"],
+                    of("NormalizedRecordNames"): [name.replace('*', "\\052")],
+                    of("RecordTypes"): [kind],
+                },
+            }),
+            Self::GrantsForAws => json!({ "Bool": { "kms:GrantIsForAWSResource": "true" } }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -367,6 +384,16 @@ mod tests {
                 change.action
             );
         }
+    }
+
+    #[test]
+    fn an_alarm_is_read_among_all_or_a_composite_one_is_hidden() {
+        let change = change_of(AwsKind::Alarm("too-slow".to_owned()), Action::Stop);
+        let policy: Value = serde_json::from_str(&policy(watching(&change.resource))).unwrap();
+        assert_eq!(
+            policy["Statement"],
+            json!([{ "Effect": "Allow", "Action": ["cloudwatch:DescribeAlarms"], "Resource": ["*"] }])
+        );
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 /// The profile that is meant where none is named.
 const DEFAULT: &str = "default";
-/// Variables by which credentials are found without a profile.
-const WITHOUT_PROFILE: [&str; 4] = [
-    "AWS_ACCESS_KEY_ID",
+/// Variables that have the secret of a key: the second is an older name.
+const SECRETS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"];
+/// Variables by which credentials are found where no profile has any.
+const AFTER_PROFILES: [&str; 3] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -87,20 +88,50 @@ impl Profiles {
         self.settings.contains_key(profile)
     }
 
-    /// What is missing to reach an account by a profile, in words. Nobody is asked.
-    pub(super) fn missing(&self, named: Option<&str>, region: Option<&str>) -> Vec<String> {
-        let mut missing = Vec::new();
-        let variable = set("AWS_PROFILE");
-        let profile = named.or(variable.as_deref()).unwrap_or(DEFAULT);
+    fn finds_credentials(&self, profile: &str) -> bool {
         let settings = self.settings.get(profile);
-        let in_variables =
-            named.is_none() && WITHOUT_PROFILE.iter().any(|name| set(name).is_some());
+        settings.is_some_and(|settings| {
+            FINDS_CREDENTIALS
+                .iter()
+                .any(|key| settings.contains_key(*key))
+        })
+    }
+
+    /// The profile by which the same credentials are found again by somebody who names it. None if it is not the profile that they come
+    /// from: keys in variables win over `AWS_PROFILE`, and one without credentials only has settings.
+    pub(super) fn way_back(
+        &self,
+        named: Option<&str>,
+        variable: &impl Fn(&str) -> Option<String>,
+    ) -> Option<String> {
+        if let Some(named) = named {
+            return Some(named.to_owned());
+        }
+        let profile = variable("AWS_PROFILE")?;
+        let is_source = !has_keys(variable) && self.finds_credentials(&profile);
+        is_source.then_some(profile)
+    }
+
+    /// What is missing to reach an account by a profile, in words. Nobody is asked.
+    pub(super) fn missing(
+        &self,
+        named: Option<&str>,
+        region: Option<&str>,
+        variable: &impl Fn(&str) -> Option<String>,
+    ) -> Vec<String> {
+        let mut missing = Vec::new();
+        let in_variable = variable("AWS_PROFILE");
+        let profile = named.or(in_variable.as_deref()).unwrap_or(DEFAULT);
+        let settings = self.settings.get(profile);
+        let is_without = || AFTER_PROFILES.iter().any(|name| variable(name).is_some());
         match settings {
             None if profile != DEFAULT => missing.push(format!(
                 "there is no profile `{profile}` in {}",
                 self.files.join(" or ")
             )),
-            Some(settings) if FINDS_CREDENTIALS.iter().any(|key| settings.contains_key(*key)) => {
+            // A profile that a file names is the only place where credentials are looked for, as with the AWS tools.
+            Some(_) | None if named.is_none() && has_keys(variable) => {}
+            Some(settings) if self.finds_credentials(profile) => {
                 let program = settings.get("credential_process");
                 let program = program.and_then(|line| line.split_whitespace().next());
                 if let Some(program) = program
@@ -111,7 +142,10 @@ impl Profiles {
                     ));
                 }
             }
-            Some(_) | None if in_variables => {}
+            Some(_) | None if named.is_some() => missing.push(format!(
+                "there are no credentials in the profile `{profile}`, and none are looked for elsewhere where a profile is named"
+            )),
+            Some(_) | None if is_without() => {}
             Some(_) | None => missing.push(format!(
                 "there are no credentials: no AWS_ACCESS_KEY_ID, and none in the profile `{profile}`; on a machine of AWS those of the \
                  machine are taken"
@@ -120,7 +154,7 @@ impl Profiles {
         let has_region = region.is_some()
             || ["AWS_REGION", "AWS_DEFAULT_REGION"]
                 .iter()
-                .any(|name| set(name).is_some())
+                .any(|name| variable(name).is_some())
             || settings.is_some_and(|settings| settings.contains_key("region"));
         if !has_region {
             missing.push(
@@ -130,6 +164,11 @@ impl Profiles {
         }
         missing
     }
+}
+
+/// Whether variables have a key, which wins over every profile that no file of ours names.
+fn has_keys(variable: &impl Fn(&str) -> Option<String>) -> bool {
+    variable("AWS_ACCESS_KEY_ID").is_some() && SECRETS.iter().any(|name| variable(name).is_some())
 }
 
 /// The profile that a section of either file is about.
@@ -167,12 +206,45 @@ mod tests {
             !shown.contains("hidden") && !shown.contains("AKIA"),
             "{shown}"
         );
-        let region = Some("eu-central-1");
-        assert!(profiles.missing(Some("keys"), region).is_empty());
-        assert!(profiles.missing(Some("two words"), region).is_empty());
-        let missing = profiles.missing(Some("run"), region);
-        assert!(missing[0].contains("`/no/such/program`"), "{missing:?}");
-        let missing = profiles.missing(Some("nobody"), region);
-        assert!(missing[0].contains("no profile `nobody`"), "{missing:?}");
+        let missing = |named| profiles.missing(Some(named), Some("eu-central-1"), &|_| None);
+        assert!(missing("keys").is_empty());
+        assert!(missing("two words").is_empty());
+        let words = missing("run");
+        assert!(words[0].contains("`/no/such/program`"), "{words:?}");
+        let words = missing("nobody");
+        assert!(words[0].contains("no profile `nobody`"), "{words:?}");
+    }
+
+    /// Variables with keys, a region, and this profile.
+    fn with_keys(profile: &'static str) -> impl Fn(&str) -> Option<String> {
+        move |name| match name {
+            "AWS_PROFILE" => Some(profile.to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_REGION" => Some("set".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn keys_in_variables_win_over_a_profile_in_a_variable_and_never_over_one_in_a_file() {
+        let mut profiles = Profiles::default();
+        profiles.take("[keys]\naws_access_key_id = AKIAEXAMPLE\n[empty]\nregion = eu-central-1\n");
+        profiles.take("[run]\ncredential_process = /no/such/program --x\n");
+        let keys = with_keys("keys");
+        assert_eq!(profiles.way_back(None, &keys), None);
+        assert_eq!(profiles.way_back(Some("keys"), &keys).unwrap(), "keys");
+        let without = |name: &str| (name == "AWS_PROFILE").then(|| "keys".to_owned());
+        assert_eq!(profiles.way_back(None, &without).unwrap(), "keys");
+        // The credentials are somebody else's, such as the machine's: they would not be found by the profile alone.
+        let empty = |name: &str| (name == "AWS_PROFILE").then(|| "empty".to_owned());
+        assert_eq!(profiles.way_back(None, &empty), None);
+        // The plan agrees.
+        assert!(profiles.missing(None, None, &with_keys("run")).is_empty());
+        let words = profiles.missing(Some("run"), None, &keys);
+        assert!(words[0].contains("`/no/such/program`"), "{words:?}");
+        let words = profiles.missing(Some("empty"), None, &keys);
+        assert!(
+            words[0].contains("no credentials in the profile `empty`"),
+            "{words:?}"
+        );
     }
 }

@@ -96,7 +96,14 @@ impl Ingress {
             group: group.to_owned(),
             rules,
         };
-        let rules = rules(connection, group).await?;
+        let elements = elements(connection, group).await?;
+        if let Some(problem) = elements.iter().find_map(cannot_come_back) {
+            return Err(AwsError::NotPossible {
+                resource: format!("security-group/{group}"),
+                problem,
+            });
+        }
+        let rules = rules_of(group, &elements)?;
         let mut tags = rules.values().flat_map(|rule| rule.tags.keys());
         if let Some(tag) = tags.find(|tag| tag.starts_with(RESERVED)) {
             return Err(AwsError::NotPossible {
@@ -156,10 +163,32 @@ impl Ingress {
             self.revoke(connection, &ids, false).await?;
         }
         let missing: Vec<&Rule> = self.rules.difference(&content).collect();
+        let mut first_error = None;
         for (tags, rules) in by_tags(&missing) {
-            self.authorize(connection, tags, &rules, false).await?;
+            let made = self.authorize_what_can_be(connection, tags, &rules).await;
+            first_error = first_error.or(made.err());
         }
-        Ok(())
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Makes rules that have these tags in common, together or, as a request makes all or none, one by one if one of them cannot be made:
+    /// that is no reason to leave the others out. Yields what was wrong first.
+    async fn authorize_what_can_be(
+        &self,
+        connection: &Connection,
+        tags: &BTreeMap<String, String>,
+        rules: &[&Rule],
+    ) -> Result<(), AwsError> {
+        match self.authorize(connection, tags, rules, false).await {
+            Err(AwsError::Refused { .. }) if rules.len() > 1 => {}
+            answer => return answer,
+        }
+        let mut first_error = None;
+        for rule in rules {
+            let made = self.authorize(connection, tags, &[rule], false).await;
+            first_error = first_error.or(made.err());
+        }
+        first_error.map_or(Ok(()), Err)
     }
 
     /// Asks EC2 whether this user may take the rules away and put them back. Yields what would work against it, in words.
@@ -233,10 +262,11 @@ impl Ingress {
                 parameters.push((format!("{prefix}.Value"), value.clone()));
             }
         }
-        let what = format!(
-            "authorising the inbound rules of security-group/{}",
-            self.group
-        );
+        let which = match rules {
+            [rule] => format!("the inbound rule `{rule}`"),
+            _ => "the inbound rules".to_owned(),
+        };
+        let what = format!("authorising {which} of security-group/{}", self.group);
         let action = (Kind::Write, "AuthorizeSecurityGroupIngress");
         let answer = connection.client.query(&EC2, action, &what, &parameters);
         answer.await.map(drop)
@@ -369,8 +399,8 @@ async fn describe(connection: &Connection, group: &str) -> Result<Option<Element
     }
 }
 
-/// The inbound rules of a group by their ids.
-async fn rules(connection: &Connection, group: &str) -> Result<BTreeMap<String, Rule>, AwsError> {
+/// The inbound rules of a group, as EC2 tells them.
+async fn elements(connection: &Connection, group: &str) -> Result<Vec<Element>, AwsError> {
     let what = format!("reading the rules of security-group/{group}");
     let parameters = parameters([
         ("Filter.1.Name", "group-id"),
@@ -386,12 +416,21 @@ async fn rules(connection: &Connection, group: &str) -> Result<BTreeMap<String, 
         token,
     );
     let pages = pages.await?;
-    let mut rules = BTreeMap::new();
     let found = pages
         .iter()
         .flat_map(|page| page.list("securityGroupRuleSet"))
         .filter(|rule| rule.text("isEgress") == Some("false"));
-    for element in found {
+    Ok(found.cloned().collect())
+}
+
+/// The inbound rules of a group by their ids.
+async fn rules(connection: &Connection, group: &str) -> Result<BTreeMap<String, Rule>, AwsError> {
+    rules_of(group, &elements(connection, group).await?)
+}
+
+fn rules_of(group: &str, elements: &[Element]) -> Result<BTreeMap<String, Rule>, AwsError> {
+    let mut rules = BTreeMap::new();
+    for element in elements {
         let id = element.text("securityGroupRuleId").unwrap_or_default();
         let rule = Rule::of(element).ok_or_else(|| AwsError::NotPossible {
             resource: format!("security-group/{group}"),
@@ -402,6 +441,29 @@ async fn rules(connection: &Connection, group: &str) -> Result<BTreeMap<String, 
         rules.insert(id.to_owned(), rule);
     }
     Ok(rules)
+}
+
+/// Why a rule could not be authorised again, as a fragment that fits after the group's name; nothing if it could. A rule stays when the
+/// peering connection ends by which it names another group, and can be revoked then and not made.
+fn cannot_come_back(element: &Element) -> Option<String> {
+    let id = element.text("securityGroupRuleId").unwrap_or_default();
+    let group = element.child("referencedGroupInfo")?;
+    let text = |name| group.text(name).filter(|text| !text.is_empty());
+    let other = text("groupId").unwrap_or_default();
+    let status = text("peeringStatus").filter(|status| *status != "active");
+    if let Some(status) = status {
+        return Some(format!(
+            "has the rule `{id}` for {other} by a peering connection that is {status}: it could be revoked and not be put back; remove the \
+             rule, or have the connection back first"
+        ));
+    }
+    let is_without_owner = text("vpcPeeringConnectionId").is_some() && text("userId").is_none();
+    is_without_owner.then(|| {
+        format!(
+            "has the rule `{id}` for {other} by a peering connection to an account that EC2 does not tell: it could be revoked and not be \
+             put back; remove the rule first"
+        )
+    })
 }
 
 /// Reads the answer to a dry run.

@@ -1,12 +1,19 @@
 //! A resource with what of it a fault changes: as it is, as it was, and as the fault leaves it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 use super::{AwsError, change::Change, connection::Connection, part::Part};
 use crate::{
     environment::{AwsAccount, AwsKind},
     provider::Current,
 };
+
+/// How long a change may take to show that AWS has said yes to.
+const SHOWN_LIMIT: Duration = Duration::from_mins(2);
+const SHOWN_EVERY: Duration = Duration::from_millis(500);
 
 /// A resource with what of it a fault changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +71,33 @@ impl Snapshot {
     ) -> Result<(), AwsError> {
         for (part, before) in self.parts.iter().zip(&before.parts) {
             part.apply(connection, Some(before)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that the fault changes shows that it is changed, given the state before: what AWS has said yes to may happen
+    /// later or be told later, and would be taken for restored by whoever reads it too soon.
+    pub(super) async fn until_shown(
+        &self,
+        connection: &Connection,
+        before: &Self,
+    ) -> Result<(), AwsError> {
+        let deadline = Instant::now() + SHOWN_LIMIT;
+        let parts = before.parts.iter().zip(&self.parts);
+        for (before, _) in parts.filter(|(before, after)| before != after) {
+            while before.read(connection).await? == *before {
+                if Instant::now() > deadline {
+                    return Err(AwsError::NotPossible {
+                        resource: before.title(),
+                        problem: format!(
+                            "has {} still, {} s after AWS has said yes to the change: it may come yet",
+                            before.words(),
+                            SHOWN_LIMIT.as_secs()
+                        ),
+                    });
+                }
+                sleep(SHOWN_EVERY).await;
+            }
         }
         Ok(())
     }

@@ -25,6 +25,9 @@ pub(super) struct Shift {
     load_balancer: String,
     /// The ids of the zones that it is moved away from by shifts that last.
     away_from: Vec<String>,
+    /// The comments of those that are not a drill's, or not any more: an operator who needs one in a real incident takes it over.
+    #[serde(default)]
+    of_others: Vec<String>,
 }
 
 impl Shift {
@@ -37,6 +40,7 @@ impl Shift {
         let shift = |away_from| Self {
             load_balancer: load_balancer.to_owned(),
             away_from,
+            of_others: Vec::new(),
         };
         let found = shift(Vec::new()).read(connection).await?;
         let before = found.ok_or_else(|| AwsError::NotPossible {
@@ -58,9 +62,14 @@ impl Shift {
         let shifts = shifts(connection, &self.load_balancer).await?;
         Ok(shifts.map(|shifts| {
             let away_from = shifts.iter().filter_map(|shift| shift["awayFrom"].as_str());
+            let comments = shifts
+                .iter()
+                .map(|shift| shift["comment"].as_str().unwrap_or_default());
+            let of_others = comments.filter(|comment| !comment.starts_with(COMMENT));
             Self {
                 load_balancer: self.load_balancer.clone(),
                 away_from: away_from.map(str::to_owned).collect(),
+                of_others: of_others.map(str::to_owned).collect(),
             }
         }))
     }
@@ -142,7 +151,14 @@ impl Shift {
         if self.away_from.is_empty() {
             return "no zonal shift".to_owned();
         }
-        format!("a zonal shift away from {}", self.away_from.join(", "))
+        let words = format!("a zonal shift away from {}", self.away_from.join(", "));
+        if self.of_others.is_empty() {
+            return words;
+        }
+        format!(
+            "{words} that is somebody else's, with the comment `{}`",
+            self.of_others.join("`, `")
+        )
     }
 
     pub(super) fn orders(&self) -> String {
