@@ -163,6 +163,7 @@ pub(crate) async fn a_workload_without_a_probe_is_named(rig: &Rig) {
 }
 
 pub(crate) async fn a_zone_is_cordoned_and_drained_and_open_again(rig: &Rig) {
+    let _nodes = rig.nodes.lock().await;
     let namespace = rig.another_namespace("zone").await;
     let in_zone = |fault: &str| format!("node: \"*\", namespace: {namespace}{fault}");
     rig.workload_in(&namespace, "Deployment", "zoned", 4).await;
@@ -212,6 +213,7 @@ pub(crate) async fn a_zone_is_cordoned_and_drained_and_open_again(rig: &Rig) {
 }
 
 pub(crate) async fn a_disruption_budget_keeps_a_zone_and_is_named(rig: &Rig) {
+    let _nodes = rig.nodes.lock().await;
     let namespace = rig.another_namespace("budget").await;
     rig.workload_in(&namespace, "StatefulSet", "kept", 1).await;
     let budget = json!({

@@ -38,6 +38,8 @@ pub(crate) struct Rig {
     pub(crate) folder: TempDir,
     /// The other namespaces that were made.
     others: Mutex<Vec<String>>,
+    /// Had by whoever cordons a node: they are everybody's.
+    pub(crate) nodes: tokio::sync::Mutex<()>,
 }
 
 /// Says how kinds are called in the API.
@@ -91,6 +93,7 @@ impl Rig {
             namespace: namespace.clone(),
             folder: tempfile::tempdir().unwrap(),
             others: Mutex::default(),
+            nodes: tokio::sync::Mutex::default(),
         };
         rig.create(
             None,

@@ -1,5 +1,7 @@
 //! What is asked of an API server.
 
+use std::time::Duration;
+
 use kube::{
     Api, Error,
     api::{
@@ -9,6 +11,7 @@ use kube::{
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::{KubernetesError, config::Connection};
 use crate::environment::{ObjectKind, Objects, WhichObjects};
@@ -18,8 +21,10 @@ const CONFLICT: u16 = 409;
 const NOT_FOUND: u16 = 404;
 /// The answer to an eviction that a disruption budget does not allow now.
 const TOO_MANY: u16 = 429;
-/// How often something is written that somebody else's write came before.
-const ATTEMPTS: u32 = 5;
+/// How long something is tried that somebody else's writes come before.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait before it is tried again. It is random, so that two who write do not stay in step.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// How a kind of object is called in the API.
 pub(super) fn resource(kind: &ObjectKind) -> ApiResource {
@@ -192,7 +197,7 @@ impl Connection {
         wanted: i32,
     ) -> Result<(), KubernetesError> {
         let doing = || format!("scaling {what} to {wanted}");
-        let mut attempt = 1;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let scale = api.get_scale(name).await.map_err(self.failed(doing()))?;
             let replicas = scale.spec.and_then(|spec| spec.replicas);
@@ -217,8 +222,8 @@ impl Connection {
             match written {
                 Ok(_) => return Ok(()),
                 // A controller writes its status all the time; only what it says of the replicas is ours to heed.
-                Err(Error::Api(status)) if status.code == CONFLICT && attempt < ATTEMPTS => {
-                    attempt += 1;
+                Err(Error::Api(status)) if status.code == CONFLICT && Instant::now() < deadline => {
+                    sleep(LONGEST_WAIT.mul_f64(fastrand::f64())).await;
                 }
                 Err(error) => return Err(self.failed(doing())(error)),
             }
@@ -234,7 +239,7 @@ impl Connection {
         what: &str,
         change: impl Fn(&DynamicObject) -> Result<Option<Value>, KubernetesError>,
     ) -> Result<(), KubernetesError> {
-        let mut attempt = 1;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let object = api.get(name).await;
             let object = object.map_err(self.failed(format!("reading {what}")))?;
@@ -247,8 +252,8 @@ impl Connection {
                 .await;
             match written {
                 Ok(_) => return Ok(()),
-                Err(Error::Api(status)) if status.code == CONFLICT && attempt < ATTEMPTS => {
-                    attempt += 1;
+                Err(Error::Api(status)) if status.code == CONFLICT && Instant::now() < deadline => {
+                    sleep(LONGEST_WAIT.mul_f64(fastrand::f64())).await;
                 }
                 Err(error) => return Err(self.failed(format!("changing {what}"))(error)),
             }
