@@ -68,7 +68,7 @@ impl Rig {
             .await;
     }
 
-    /// What CloudWatch does: the alarm follows the pods.
+    /// What `CloudWatch` does: the alarm follows the pods.
     async fn watch(&self, workload: &str) {
         let mut state = "OK";
         loop {
