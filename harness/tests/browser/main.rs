@@ -23,6 +23,8 @@ const BROWSERS: [&str; 4] = [
     "microsoft-edge",
 ];
 
+/// What turns a PDF into text.
+const READER: &str = "pdftotext";
 /// What a hostile system might answer with.
 const MARKUP: &str =
     "</script><script>document.title='taken'</script><img src=x onerror=alert(1)><b>bold</b>";
@@ -42,6 +44,14 @@ fn main() -> ExitCode {
             .with_ignored_flag(ignored)
             .with_kind(kind)
     };
+    let numbered = trial("every_printed_page_has_its_number", numbered);
+    let numbered = if ignored || on_the_path(READER).is_some() {
+        numbered
+    } else {
+        numbered
+            .with_ignored_flag(true)
+            .with_kind(format!("no {READER} on the PATH"))
+    };
     let trials = vec![
         trial("pages_have_nothing_to_complain_about", silent),
         trial("markup_from_outside_stays_text", text),
@@ -54,6 +64,7 @@ fn main() -> ExitCode {
         trial("nothing_is_told_by_colour_alone", without_colour),
         trial("the_first_page_of_a_print_is_complete", first_page),
         trial("a_page_is_printed_on_either_paper", printed),
+        numbered,
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -458,6 +469,27 @@ fn printed(_browser: &Path) -> Result<(), Failed> {
             found.is_some_and(|found| (found - width).abs() < 1.5),
             || format!("{paper} is {found:?} points wide"),
         )?;
+    }
+    Ok(())
+}
+
+fn numbered(_browser: &Path) -> Result<(), Failed> {
+    let run = run()?;
+    report(run.path(), &["--pdf"])?;
+    let read = Command::new(READER)
+        .args(["-layout", "report.pdf", "-"])
+        .current_dir(run.path())
+        .output()?;
+    let text = String::from_utf8_lossy(&read.stdout);
+    // Each page ends with a form feed.
+    let pages: Vec<&str> = text.split_terminator('\u{c}').collect();
+    ensure(pages.len() > 1, || format!("{} pages", pages.len()))?;
+    for (index, page) in pages.iter().enumerate() {
+        let number = format!("{}/{}", index + 1, pages.len());
+        let last = page.lines().rfind(|line| !line.trim().is_empty());
+        ensure(last.is_some_and(|line| line.ends_with(&number)), || {
+            format!("the last line of page {} is {last:?}", index + 1)
+        })?;
     }
     Ok(())
 }
