@@ -458,10 +458,10 @@ impl Record<'_> {
 /// The stretches from the one in force at a time on.
 fn from_fault(stretches: &[Stretch], issued: Option<Duration>) -> &[Stretch] {
     let start = issued.and_then(|issued| {
-        // What was under way when the fault struck may fail because of it: then the state before is the one in force.
+        // What was under way when the fault struck may fail because of it, or be served by the next in line: then the state before is the
+        // one in force.
         stretches.iter().rposition(|stretch| {
-            let began_with_fault =
-                !stretch.is_good() && stretch.from.span.hi.is_none_or(|hi| hi >= issued);
+            let began_with_fault = stretch.from.span.hi.is_none_or(|hi| hi >= issued);
             stretch.first <= issued && !began_with_fault
         })
     });
